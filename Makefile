@@ -1,0 +1,44 @@
+# Everything runs in a virtual environment that is made on the way: .venv, or .venv-X.Y for make PYTHON=pythonX.Y.
+VENV := .venv$(if $(PYTHON),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN := $(VENV)/bin
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: $(VENV)/.ready chromium ## Record a session of the demo in a browser, replay rush hour, get a verdict
+	@$(BIN)/rushhour demo
+
+test: $(VENV)/.ready chromium ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.ready ## Check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+coverage: $(VENV)/.ready chromium ## Run the tests and show what they do not reach
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+bench-captures: $(VENV)/.ready ## Measure reading and writing captures and what recording costs the proxy (minutes)
+	@$(BIN)/python -m benchmarks.captures
+
+bench-plan: $(VENV)/.ready ## Measure compiling captures of 5,000 and 20,000 exchanges
+	@$(BIN)/python -m benchmarks.compile_plan
+
+bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the controller
+	@$(BIN)/python -m benchmarks.merge_slots
+
+soak: $(VENV)/.ready ## Kill a writer of captures 1,000 times at random and look for lost records
+	@$(BIN)/python -m benchmarks.soak_captures
+
+pictures: $(VENV)/.ready chromium ## Make the pictures of the documentation again, from a real run
+	@$(BIN)/python docs/pictures.py
+
+chromium:
+	@.ci/chromium
+
+$(VENV)/.ready: setup.cfg pyproject.toml .ci/venv
+	@.ci/venv $(VENV) $(PYTHON)
+
+.PHONY: help demo test check coverage bench-captures bench-plan bench-merge soak pictures chromium

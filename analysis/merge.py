@@ -1,0 +1,156 @@
+"""Adding up second-slots: measures, whole slots, and the totals that a run file keeps. Pure.
+
+A slot is a delta keyed by (worker, second). Each key counts once, in whatever order and however often a slot arrives.
+Kept are every second in total (series without their routes), every ten seconds by route, whole step records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from analysis.histogram import merge_buckets
+from analysis.slots import Measure, SecondSlot, SeriesKey
+
+WINDOW_S = 10
+"""Seconds per window of the series by route."""
+SETTLE_S = 2
+"""A second is written once a slot this much newer has come; what comes later is written as a further delta."""
+COARSE_LABELS = frozenset({"kind", "origin"})
+"""Labels that the totals of a second keep."""
+MERGED = -1
+"""``worker`` of a slot that is the sum of several."""
+
+
+class Grain(IntEnum):
+    """What a stored slot sums up; the numbers are part of the run file."""
+
+    SECOND = 1
+    WINDOW = 2
+
+
+@dataclass(slots=True)
+class Total:
+    """A sum of slots: of which (worker, second) keys, and the sum."""
+
+    grain: Grain
+    slot: SecondSlot
+    keys: list[tuple[int, int]] = field(default_factory=list)
+
+
+def merge_counts(into: dict[str, int], other: dict[str, int]) -> None:
+    """Add counters by name."""
+    for name, count in other.items():
+        into[name] = into.get(name, 0) + count
+
+
+def merge_measure(into: Measure, other: Measure) -> None:
+    """Add one measure to another of the same series."""
+    into.planned += other.planned
+    into.ok += other.ok
+    merge_buckets(into.latency, other.latency)
+    merge_buckets(into.service, other.service)
+    if other.errors or other.failed:
+        merge_buckets(into.failed, other.failed)
+        merge_counts(into.errors, other.errors)
+    if other.mismatches or other.mismatched:
+        merge_buckets(into.mismatched, other.mismatched)
+        merge_counts(into.mismatches, other.mismatches)
+    into.latency_sum_us += other.latency_sum_us
+    into.service_sum_us += other.service_sum_us
+    into.latency_max_us = max(into.latency_max_us, other.latency_max_us)
+    into.service_max_us = max(into.service_max_us, other.service_max_us)
+    into.bytes_in += other.bytes_in
+
+
+def merge_measures(into: dict[SeriesKey, Measure], other: dict[SeriesKey, Measure]) -> None:
+    """Add measures by series; ``into`` never shares a measure with ``other``."""
+    for key, measure in other.items():
+        kept = into.get(key)
+        if kept is None:
+            kept = into[key] = Measure()
+        merge_measure(kept, measure)
+
+
+def merge_slot(into: SecondSlot, other: SecondSlot) -> None:
+    """Add everything of a slot to another."""
+    merge_measures(into.measures, other.measures)
+    into.steps += other.steps
+    merge_buckets(into.lag, other.lag)
+    merge_buckets(into.loop, other.loop)
+    merge_counts(into.counts, other.counts)
+    merge_counts(into.gauges, other.gauges)
+    into.cpu_ns += other.cpu_ns
+
+
+def coarse_key(key: SeriesKey) -> SeriesKey:
+    """Return the key of the total that a series belongs to: its name with only the labels in ``COARSE_LABELS``."""
+    name, labels = key
+    return name, tuple(label for label in labels if label[0] in COARSE_LABELS)
+
+
+class SlotMerge:
+    """Sums slots as they arrive and hands out totals that are ripe to be stored.
+
+    All workers' slots of a second are added up first, by full series; what comes out is folded once into the total of
+    the second and once into the window, so a bucket of a worker is touched about once.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[int, int]] = set()
+        self._seconds: dict[int, Total] = {}
+        self._windows: dict[int, Total] = {}
+        self._newest = 0
+
+    def add(self, slot: SecondSlot) -> bool:
+        """Count a slot; return False for one that was counted already, which changes nothing."""
+        key = (slot.worker, slot.second)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        self._newest = max(self._newest, slot.second)
+        total = _total_at(self._seconds, Grain.SECOND, slot.second)
+        total.keys.append(key)
+        merge_slot(total.slot, slot)
+        return True
+
+    def ripe(self) -> Iterator[Total]:
+        """Hand out, once, what is old enough not to be waited for any longer."""
+        settled = self._newest - SETTLE_S
+        yield from self._take_seconds(settled)
+        yield from _take(self._windows, settled - WINDOW_S + 1)
+
+    def rest(self) -> Iterator[Total]:
+        """Hand out everything that is left."""
+        yield from self._take_seconds(self._newest)
+        yield from _take(self._windows, self._newest)
+
+    def _take_seconds(self, until: int) -> Iterator[Total]:
+        for total in _take(self._seconds, until):
+            slot = total.slot
+            window = _total_at(self._windows, Grain.WINDOW, slot.second - slot.second % WINDOW_S)
+            window.keys += total.keys
+            merge_measures(window.slot.measures, slot.measures)
+            slot.measures = _coarse(slot.measures)
+            yield total
+
+
+def _total_at(totals: dict[int, Total], grain: Grain, second: int) -> Total:
+    total = totals.get(second)
+    if total is None:
+        total = totals[second] = Total(grain, SecondSlot(worker=MERGED, second=second))
+    return total
+
+
+def _take(totals: dict[int, Total], until: int) -> Iterator[Total]:
+    for second in sorted(second for second in totals if second <= until):
+        yield totals.pop(second)
+
+
+def _coarse(measures: dict[SeriesKey, Measure]) -> dict[SeriesKey, Measure]:
+    """Return the sums by ``coarse_key``."""
+    coarse: dict[SeriesKey, Measure] = {}
+    for series, measure in measures.items():
+        merge_measure(coarse.setdefault(coarse_key(series), Measure()), measure)
+    return coarse

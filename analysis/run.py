@@ -1,0 +1,297 @@
+"""The run directory: facts, merged second-slots and the end of one run, written as it happens, read back whole.
+
+``run.rush`` (mode 0600) holds all that is needed to rebuild every report. Every frame is on its way to the disk when
+``add`` returns, so a killed controller leaves all but the last seconds. Must not know how a verdict is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import Any
+
+from analysis.merge import MERGED, Grain, SlotMerge, Total, merge_measures, merge_slot
+from analysis.runfile import FrameReader, FrameWriter
+from analysis.series import Labels, is_coarse, total_of
+from analysis.slotcodec import slot_from_body, slot_to_body
+from analysis.slots import Measure, SecondSlot, SeriesKey
+from captures.errors import CaptureError, ConfigError
+
+RUN_FILE = "run.rush"
+_SYNC_EVERY = 16
+
+
+class Ended(Enum):
+    """How a run came to its end."""
+
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    ABORTED = "aborted"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFacts:
+    """Which capture was replayed; ``sessions`` counts the recorded ones."""
+
+    path: str
+    sha256: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known about a run before it starts.
+
+    Attributes:
+        options, environment: for people and for comparing runs; values msgpack can hold, no secrets.
+        started_at: ISO 8601 with offset.
+        planned: by series name the steps of one full run: ``http`` (without assets), ``ws.connect``, ``ws.ready``,
+            ``ws.reply``, ``ws.push_lag``, ``session``. ``verify`` and ``correlation`` follow ``session`` unless given.
+        routes: names of all routes of the plan.
+        dropped_origins: exchanges left out, by origin.
+        duration_planned_s: how long the plan takes, 0 where nobody knows.
+    """
+
+    capture: CaptureFacts
+    plan_sha256: str
+    options: Mapping[str, object]
+    environment: Mapping[str, object]
+    started_at: str
+    target: str
+    users_planned: int
+    workers: int
+    planned: Mapping[str, int]
+    routes: tuple[str, ...] = ()
+    dropped_origins: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    duration_planned_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended; ``lost_workers`` are the numbers of those that never said they were done."""
+
+    duration_s: float
+    ended: Ended
+    lost_workers: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What a run is judged by: thresholds as (expression, origin), and how strictly."""
+
+    thresholds: tuple[tuple[str, str], ...] = ()
+    strict: bool = False
+    allow_lag: bool = False
+    allow_inconclusive: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Everything a run file holds, merged.
+
+    Attributes:
+        end: None where the file has no end: its controller died.
+        judging: None where none was stored.
+        seconds: by second the sum of all workers, series by name, kind and origin.
+        windows: by first second of ten the series by route.
+        workers: by second the workers that reported it.
+        damage: what could not be read, in sentences.
+    """
+
+    facts: RunFacts
+    end: RunEnd | None = None
+    judging: Judging | None = None
+    seconds: dict[int, SecondSlot] = field(default_factory=dict)
+    windows: dict[int, dict[SeriesKey, Measure]] = field(default_factory=dict)
+    workers: dict[int, set[int]] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+    _whole: SecondSlot | None = None
+    _by_route: dict[SeriesKey, Measure] | None = None
+    _seen: set[tuple[int, int, int]] = field(default_factory=set)
+
+    @property
+    def is_complete(self) -> bool:
+        """True where the run was written to its end and all of it could be read."""
+        return self.end is not None and not self.damage
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the run's start to its end, or to the last second that was stored."""
+        if self.end is not None:
+            return self.end.duration_s
+        return float(max(self.seconds) + 1) if self.seconds else 0.0
+
+    @property
+    def whole(self) -> SecondSlot:
+        """The sum of all seconds, steps included."""
+        if self._whole is None:
+            self._whole = SecondSlot(worker=MERGED, second=0)
+            for second in sorted(self.seconds):
+                merge_slot(self._whole, self.seconds[second])
+        return self._whole
+
+    @property
+    def by_route(self) -> dict[SeriesKey, Measure]:
+        """The sum of all windows, by full series key."""
+        if self._by_route is None:
+            self._by_route = {}
+            for measures in self.windows.values():
+                merge_measures(self._by_route, measures)
+        return self._by_route
+
+    def measure(self, name: str, labels: Labels = ()) -> Measure:
+        """Return the total of ``name{labels}``."""
+        return total_of(self.whole.measures if is_coarse(labels) else self.by_route, name, labels)
+
+    def add(self, total: Total) -> None:
+        """Count a stored total, unless one of its (worker, second) keys was counted before."""
+        keys = {(int(total.grain), worker, second) for worker, second in total.keys}
+        if keys & self._seen:
+            return
+        self._seen |= keys
+        self._whole = self._by_route = None
+        slot = total.slot
+        if total.grain is Grain.SECOND:
+            merge_slot(self.seconds.setdefault(slot.second, SecondSlot(worker=MERGED, second=slot.second)), slot)
+            self.workers.setdefault(slot.second, set()).update(worker for worker, _ in total.keys)
+        else:
+            merge_measures(self.windows.setdefault(slot.second, {}), slot.measures)
+
+
+class _Frame(IntEnum):
+    """Kinds of frames; the numbers are part of the file."""
+
+    FACTS = 1
+    TOTAL = 2
+    END = 3
+    JUDGING = 4
+
+
+class RunWriter:
+    """Stores a run as it happens; see ``open_run``."""
+
+    def __init__(self, directory: Path, facts: RunFacts) -> None:
+        self._frames = FrameWriter(directory / RUN_FILE)
+        self._merge = SlotMerge()
+        self._n_totals = 0
+        self._frames.append(_Frame.FACTS, _to_body(facts))
+        self._frames.sync()
+
+    def judge_by(self, judging: Judging) -> None:
+        """Store what the run is judged by; the last one counts."""
+        self._frames.append(_Frame.JUDGING, asdict(judging))
+
+    def add(self, slot: SecondSlot) -> bool:
+        """Count a slot once per (worker, second); return False for one that was counted already."""
+        is_new = self._merge.add(slot)
+        for total in self._merge.ripe():
+            self._store(total)
+            self._n_totals += 1
+            if self._n_totals % _SYNC_EVERY == 0:
+                self._frames.sync()
+        return is_new
+
+    def finish(self, end: RunEnd) -> None:
+        """Store what is left and how the run ended, and close the file."""
+        for total in self._merge.rest():
+            self._store(total)
+        self._frames.append(_Frame.END, _to_body(end))
+        self._frames.close()
+
+    def close(self) -> None:
+        """Close without an end, as after an error of our own; what was added stays readable."""
+        for total in self._merge.rest():
+            self._store(total)
+        self._frames.close()
+
+    def _store(self, total: Total) -> None:
+        keys = [number for key in total.keys for number in key]
+        self._frames.append(_Frame.TOTAL, [int(total.grain), keys, slot_to_body(total.slot)])
+
+
+def open_run(directory: Path, facts: RunFacts) -> RunWriter:
+    """Make the run directory and start its run file.
+
+    Raises:
+        ConfigError: the directory exists and is not empty, or cannot be made.
+    """
+    prepare_directory(directory)
+    return RunWriter(directory, facts)
+
+
+def prepare_directory(directory: Path) -> None:
+    """Make an empty directory (0700), or accept one that exists.
+
+    Raises:
+        ConfigError: it is not a directory, is not empty, or cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_empty = next(directory.iterdir(), None) is None
+    except OSError as exc:
+        raise ConfigError(f"cannot make the run directory {directory}: {exc.strerror}", "choose another --out") from exc
+    if not is_empty:
+        raise ConfigError(f"the run directory {directory} is not empty", "nothing is overwritten; choose another --out")
+
+
+def append_judging(directory: Path, judging: Judging) -> None:
+    """Store in a finished run what it was judged by."""
+    frames = FrameWriter.reopen(directory / RUN_FILE)
+    frames.append(_Frame.JUDGING, asdict(judging))
+    frames.close()
+
+
+def read_run(directory: Path) -> Run:
+    """Read a run back; what is damaged or missing is told in ``Run.damage``.
+
+    Raises:
+        ConfigError: the directory holds no run.
+        CaptureError: its run file is not one, or its beginning is lost.
+    """
+    path = directory / RUN_FILE
+    if not path.is_file():
+        raise ConfigError(f"{directory} is not a run directory, it holds no {RUN_FILE}", "name what replay --out wrote")
+    reader = FrameReader(path)
+    run: Run | None = None
+    try:
+        for kind, body in reader.frames():
+            if kind == _Frame.FACTS:
+                run = run or Run(facts=_facts_from(body))
+            elif run is not None:
+                _take(run, kind, body)
+    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+        reader.damage.append(f"{path}: a record has a form this version does not know ({exc})")
+    if run is None:
+        raise CaptureError(str(path), "the facts of the run are missing", hint="the run cannot be reported")
+    run.damage = reader.damage
+    if run.end is None:
+        run.damage.append(f"{path}: the run has no end, its controller was killed")
+    return run
+
+
+def _take(run: Run, kind: int, body: Any) -> None:
+    if kind == _Frame.TOTAL:
+        grain, keys, slot = body
+        pairs = list(zip(keys[::2], keys[1::2], strict=True))
+        run.add(Total(Grain(grain), slot_from_body(slot), pairs))
+    elif kind == _Frame.END:
+        end = RunEnd(**{**body, "ended": Ended(body["ended"])})
+        run.end = replace(end, lost_workers=tuple(end.lost_workers), notes=tuple(end.notes))
+    elif kind == _Frame.JUDGING:
+        judging = Judging(**body)
+        run.judging = replace(judging, thresholds=tuple((expr, origin) for expr, origin in judging.thresholds))
+
+
+def _to_body(record: RunFacts | RunEnd) -> dict[str, Any]:
+    body = asdict(record)
+    return {name: value.value if isinstance(value, Enum) else value for name, value in body.items()}
+
+
+def _facts_from(body: dict[str, Any]) -> RunFacts:
+    facts = RunFacts(**{**body, "capture": CaptureFacts(**body["capture"])})
+    return replace(facts, routes=tuple(facts.routes), notes=tuple(facts.notes))

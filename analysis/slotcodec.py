@@ -1,0 +1,105 @@
+"""Second-slots as msgpack-able lists, and back: what crosses the pipe from a worker and what lies in a run file. Pure.
+
+The body of a slot, fields by position; only ever appended to::
+
+    [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps]
+    measure: [name, labels, planned, ok, latency, service, failed, mismatched, errors, mismatches,
+              latency_sum_us, latency_max_us, service_sum_us, service_max_us, bytes_in]
+    step:    [user, session, step, name, labels, intended_ns, actual_ns, end_ns, outcome, status, detail]
+
+``labels`` are a flat list key, value, key, value. Histograms and counts are maps as they are: unpack with
+``strict_map_key=False``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
+
+_MEASURE_FIELDS = 15
+_STEP_FIELDS = 11
+
+
+def slot_to_body(slot: SecondSlot) -> list[Any]:
+    """Return a slot as a list that msgpack can hold; it shares the slot's dicts, so pack it before the slot changes."""
+    return [
+        slot.worker,
+        slot.second,
+        [_measure_to_row(key, measure) for key, measure in slot.measures.items()],
+        slot.lag,
+        slot.loop,
+        slot.counts,
+        slot.gauges,
+        slot.cpu_ns,
+        [_step_to_row(step) for step in slot.steps],
+    ]
+
+
+def slot_from_body(body: Any) -> SecondSlot:
+    """Return the slot of a body; it shares the body's dicts.
+
+    Raises:
+        ValueError: the body is not a slot.
+    """
+    try:
+        worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps = body[:9]
+        return SecondSlot(
+            worker,
+            second,
+            {(row[0], _pairs(row[1])): Measure(*row[2:_MEASURE_FIELDS]) for row in measures},
+            lag,
+            loop,
+            counts,
+            gauges,
+            cpu_ns,
+            [_step_from_row(row) for row in steps],
+        )
+    except (TypeError, IndexError, KeyError) as exc:
+        raise ValueError(f"not a second-slot: {exc}") from exc
+
+
+def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
+    return [
+        key[0],
+        [text for label in key[1] for text in label],
+        measure.planned,
+        measure.ok,
+        measure.latency,
+        measure.service,
+        measure.failed,
+        measure.mismatched,
+        measure.errors,
+        measure.mismatches,
+        measure.latency_sum_us,
+        measure.latency_max_us,
+        measure.service_sum_us,
+        measure.service_max_us,
+        measure.bytes_in,
+    ]
+
+
+def _step_to_row(step: StepRecord) -> list[Any]:
+    name, labels = step.series
+    return [
+        step.user,
+        step.session,
+        step.step,
+        name,
+        [text for label in labels for text in label],
+        step.intended_ns,
+        step.actual_ns,
+        step.end_ns,
+        step.outcome,
+        step.status,
+        step.detail,
+    ]
+
+
+def _step_from_row(row: Any) -> StepRecord:
+    user, session, step, name, labels, *rest = row[:_STEP_FIELDS]
+    return StepRecord(user, session, step, (name, _pairs(labels)), *rest)
+
+
+def _pairs(flat: list[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))

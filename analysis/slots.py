@@ -1,0 +1,97 @@
+"""Second-slots: what one worker measured in one second, the only thing that flows from workers to the analysis.
+
+A slot is a *delta*, keyed by (worker, second); merging each key once makes the run. Outcomes count in the second of
+their end, offered load (``planned``) in the second of the intended start. Pure data; the worker writes, the
+controller merges and stores, everything in ``analysis`` reads.
+
+Histograms are sparse dicts bucket → count with the buckets of ``analysis.histogram``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# A series: its name and its sorted labels, e.g. ("http", (("kind", "api"), ("route", "GET /api/quotes"))).
+SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
+
+Buckets = dict[int, int]
+
+
+@dataclass(slots=True)
+class Measure:
+    """One series in one second.
+
+    Attributes:
+        planned: steps whose intended start fell into this second.
+        ok: steps that ended as recorded.
+        latency, service: buckets (µs) of end − intended start and of end − actual start. Successes, and timeouts at
+            their limit; nothing else.
+        failed, mismatched: buckets (µs) of the latency of other failures and of wrong answers.
+        errors: failures by class of ``replayer.wire.failures``; a timeout counts here too.
+        mismatches: wrong answers by kind: ``status``, ``content_type``, ``size``, ``required``, ``empty``, ``json``.
+        latency_sum_us, latency_max_us, service_sum_us, service_max_us: over the values in ``latency`` / ``service``.
+        bytes_in: payload bytes received.
+    """
+
+    planned: int = 0
+    ok: int = 0
+    latency: Buckets = field(default_factory=dict)
+    service: Buckets = field(default_factory=dict)
+    failed: Buckets = field(default_factory=dict)
+    mismatched: Buckets = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    mismatches: dict[str, int] = field(default_factory=dict)
+    latency_sum_us: int = 0
+    latency_max_us: int = 0
+    service_sum_us: int = 0
+    service_max_us: int = 0
+    bytes_in: int = 0
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """One step as it was played, kept whole for sampled users and for the first failures.
+
+    Times are ns relative to the run's start. ``outcome`` is ``ok``, a failure class or ``mismatch_<kind>``.
+    ``detail`` says what was seen instead, already free of secrets.
+    """
+
+    user: int
+    session: int
+    step: int
+    series: SeriesKey
+    intended_ns: int
+    actual_ns: int
+    end_ns: int
+    outcome: str
+    status: int = 0
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class SecondSlot:
+    """What one worker measured in one second.
+
+    Attributes:
+        worker, second: the key; second counts from the run's start.
+        measures: by series.
+        lag: buckets (µs) of generator lag, actual − due, of every send.
+        loop: buckets (µs) of how late the 10 ms heartbeat of the event loop was.
+        counts: deltas by name: ``users_started``, ``users_completed``, ``users_failed``, ``users_dropped``,
+            ``sessions_started``, ``sessions_completed``, ``sessions_failed``, ``sessions_cut``, ``messages_in``,
+            ``messages_out``, ``bytes_in``, ``bytes_out``, ``connects``, ``stale_reconnect``,
+            ``not_sent:<reason>``, ``correlation_misses``, ``verify_eligible``, ``verify_checked``.
+        gauges: values at the end of the second: ``users_active``, ``connections_open``, ``sockets_open``.
+        cpu_ns: CPU time of the worker's process in this second.
+        steps: whole records, as sampled.
+    """
+
+    worker: int
+    second: int
+    measures: dict[SeriesKey, Measure] = field(default_factory=dict)
+    lag: Buckets = field(default_factory=dict)
+    loop: Buckets = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    gauges: dict[str, int] = field(default_factory=dict)
+    cpu_ns: int = 0
+    steps: list[StepRecord] = field(default_factory=list)

@@ -1,0 +1,215 @@
+"""``summary.json``: the machine's view of a run, schema 1 (design §9). Pure.
+
+Keys may be added, never renamed. Times are ms, shares of thresholds are in the unit of their expression (``unit``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import Any
+
+from analysis.evaluate import Outcome, Result
+from analysis.report.text import format_value
+from analysis.run import Run
+from analysis.series import (
+    Distribution,
+    Labels,
+    is_selected,
+    latency_of,
+    n_errors,
+    n_mismatched,
+    n_outcomes,
+    service_of,
+    steps_of,
+    sum_of,
+)
+from analysis.slots import Buckets, Measure
+from analysis.verdict import Verdict, Word
+
+SCHEMA = 1
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+_NOT_SENT = "not_sent:"
+_USERS = ("started", "completed", "failed", "dropped")
+_SESSIONS = ("started", "completed", "failed", "cut")
+
+
+def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
+    """Return the summary of a judged run, JSON-able throughout."""
+    facts, whole = run.facts, run.whole
+    counts = whole.counts
+    return {
+        "schema": SCHEMA,
+        "verdict": verdict.word.value,
+        "exit_code": int(verdict.exit_code),
+        "reasons": reasons(run, verdict),
+        "warnings": list(verdict.warnings),
+        "capture": {"path": facts.capture.path, "sha256": facts.capture.sha256, "sessions": facts.capture.sessions},
+        "plan": {"sha256": facts.plan_sha256, "planned": dict(facts.planned)},
+        "target": facts.target,
+        "options": _plain(facts.options),
+        "environment": _plain(facts.environment),
+        "started_at": facts.started_at,
+        "duration_s": round(run.duration_s, 3),
+        "ended": run.end.ended.value if run.end else "unknown",
+        "workers": facts.workers,
+        "lost_workers": list(run.end.lost_workers) if run.end else [],
+        "users": {"planned": facts.users_planned, **{name: counts.get(f"users_{name}", 0) for name in _USERS}},
+        "sessions": {name: counts.get(f"sessions_{name}", 0) for name in _SESSIONS},
+        "totals": _totals(run),
+        "series": list(_series(run)),
+        "generator": _generator(run, verdict),
+        "storms": [],
+        "populations": [],
+        "verification": _verification(run),
+        "thresholds": [_threshold(result) for result in verdict.results],
+        "baseline": {"runs": [], "comparisons": []},
+        "dropped_origins": dict(facts.dropped_origins),
+        "counts": dict(sorted(counts.items())),
+        "notes": [*facts.notes, *(run.end.notes if run.end else ())],
+        "complete": run.is_complete,
+    }
+
+
+def reasons(run: Run, verdict: Verdict) -> list[str]:
+    """Say in sentences why the verdict is what it is; the first is the headline."""
+    found = _reasons_of_end(run, verdict)
+    found += verdict.invalid
+    for outcome, words in ((Outcome.FAIL, "was not met"), (Outcome.INCONCLUSIVE, "cannot be decided")):
+        results = [result for result in verdict.results if result.outcome is outcome]
+        found += [_reason(result, words) for result in results]
+    if not found:
+        n = sum(result.outcome is Outcome.PASS for result in verdict.results)
+        found.append(f"all {n} thresholds were met" if n != 1 else "the threshold was met")
+    return found
+
+
+def _reasons_of_end(run: Run, verdict: Verdict) -> list[str]:
+    if verdict.word is Word.INTERRUPTED:
+        return [f"stopped by hand after {run.duration_s:.1f} s; the figures are of what ran"]
+    if verdict.word is Word.ABORTED:
+        return [f"aborted after {run.duration_s:.1f} s"]
+    if verdict.word is Word.UNREACHABLE:
+        return [f"nobody accepted connections at {run.facts.target}"]
+    return []
+
+
+def _reason(result: Result, words: str) -> str:
+    value = "" if result.value is None else f": {format_value(result.value, result.threshold.limit.unit.value)}"
+    note = f" ({result.note})" if result.note else ""
+    return f"{result.threshold.expr} {words}{value}{note}"
+
+
+def _totals(run: Run) -> dict[str, Any]:
+    total = steps_of(run.whole.measures)
+    not_sent = {
+        name.removeprefix(_NOT_SENT): count
+        for name, count in sorted(run.whole.counts.items())
+        if name.startswith(_NOT_SENT)
+    }
+    return {
+        "planned": total.planned,
+        "ok": total.ok,
+        "failed": n_errors(total),
+        "mismatched": n_mismatched(total),
+        "not_sent": not_sent,
+        "errors": dict(sorted(total.errors.items())),
+        "bytes_in": total.bytes_in,
+    }
+
+
+def _series(run: Run) -> Iterator[dict[str, Any]]:
+    names = sorted({name for name, _ in run.whole.measures} | {name for name, _ in run.by_route})
+    for name in names:
+        yield _series_entry(run, name, (), run.measure(name))
+        for key in sorted(key for key in run.by_route if key[0] == name and key[1]):
+            yield _series_entry(run, name, key[1], run.by_route[key])
+
+
+def _series_entry(run: Run, name: str, labels: Labels, measure: Measure) -> dict[str, Any]:
+    n = n_outcomes(measure)
+    return {
+        "name": name,
+        "labels": dict(labels),
+        "count": n,
+        "planned": measure.planned,
+        "ok": measure.ok,
+        "errors": dict(sorted(measure.errors.items())),
+        "mismatches": n_mismatched(measure),
+        "rate_per_s": round(n / run.duration_s, 3) if run.duration_s > 0 else 0.0,
+        "latency_ms": _times_ms(latency_of(measure)),
+        "service_ms": _times_ms(service_of(measure)),
+        "in_headline": is_selected((name, labels), name, ()),
+    }
+
+
+def _times_ms(times: Distribution) -> dict[str, float | None]:
+    values = times.quantiles_us(tuple(_QUANTILES.values()))
+    found = {name: _ms(value) for name, value in zip(_QUANTILES, values, strict=True)}
+    mean = times.mean_us()
+    return {**found, "max": _ms(times.max_us) if mean is not None else None, "mean": _ms(mean)}
+
+
+def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
+    n_worker_seconds = sum(len(workers) for workers in run.workers.values())
+    return {
+        "lag_ms": _lag_ms(run.whole.lag),
+        "loop_ms": _lag_ms(run.whole.loop),
+        "cpu_ratio": round(run.whole.cpu_ns / 1e9 / n_worker_seconds, 4) if n_worker_seconds else 0.0,
+        "valid": not verdict.invalid,
+        "limit_ms": verdict.lag_limit_ms,
+        "invalid": list(verdict.invalid),
+    }
+
+
+def _lag_ms(buckets: Buckets) -> dict[str, float | None]:
+    times = Distribution.of_buckets(buckets)
+    p50, p99 = times.quantiles_us((0.5, 0.99))
+    return {"p50": _ms(p50), "p99": _ms(p99), "max": _ms(times.max_us) if buckets else None}
+
+
+def _verification(run: Run) -> dict[str, Any]:
+    by_kind = sum_of(run.whole.measures.values()).mismatches
+    counts = run.whole.counts
+    return {
+        "checked": counts.get("verify_checked", 0),
+        "eligible": counts.get("verify_eligible", 0),
+        "mismatched": sum(by_kind.values()),
+        "by_kind": dict(sorted(by_kind.items())),
+    }
+
+
+def _threshold(result: Result) -> dict[str, Any]:
+    limit = result.threshold.limit
+    return {
+        "expr": result.threshold.expr,
+        "value": _rounded(result.value),
+        "limit": _rounded(limit.value) if limit.factor is None else None,
+        "outcome": result.outcome.value,
+        "origin": result.threshold.origin,
+        "confidence": result.confidence.value,
+        "op": result.threshold.op.value,
+        "unit": limit.unit.value,
+        "n": result.n,
+        "low": _rounded(result.low),
+        "high": _rounded(result.high),
+        "note": result.note,
+    }
+
+
+def _plain(value: object) -> Any:
+    """Return a value as JSON can hold it; what it cannot becomes text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+    return value if is_plain else str(value)
+
+
+def _ms(us: float | None) -> float | None:
+    return None if us is None else round(us / 1000, 3)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,347 @@
+"""The threshold language: text to ``Threshold``, with errors that point at the column. Pure.
+
+Grammar (spaces are free between the parts)::
+
+    threshold = metric [ "{" key "=" string { "," key "=" string } "}" ] stat op limit { ";" clause }
+    metric    = http | ws.connect | ws.reply | session | verify | … (``series.METRICS``)
+    stat      = p50 … p99.99 | avg | min | max | errors | mismatch | complete | failed | misses | count | rate
+    op        = "<" | "<=" | ">" | ">=" | "=="
+    limit     = number unit | number "x baseline"       unit: us ms s m for times, % for shares, /s for rates
+    clause    = "abort" | "after" duration | "min_samples" integer
+
+Examples: ``http p95 < 200ms`` · ``http{route="GET /api/quotes"} p95 < 300ms`` · ``session complete >= 99%`` ·
+``http errors < 5%; abort; after 10s; min_samples 200``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from analysis.series import METRICS, Labels, Metric, Stat, Unit, format_series
+from captures.errors import ConfigError
+
+
+class Op(Enum):
+    """How a value is compared with its limit."""
+
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    EQ = "=="
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Return whether the comparison is true."""
+        if self is Op.EQ:
+            return value == limit
+        if self in (Op.LT, Op.GT):
+            return value < limit if self is Op.LT else value > limit
+        return value <= limit if self is Op.LE else value >= limit
+
+    @property
+    def is_upper(self) -> bool:
+        """True where small values are good."""
+        return self in (Op.LT, Op.LE, Op.EQ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a threshold looks at: a statistic of a series; ``quantile`` (0–1) of ``Stat.QUANTILE`` only."""
+
+    metric: str
+    labels: Labels = ()
+    stat: Stat
+    quantile: float | None = None
+
+    def __str__(self) -> str:
+        stat = self.stat.value if self.quantile is None else f"p{self.quantile * 100:.10g}"
+        return f"{format_series(self.metric, self.labels)} {stat}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What it is compared with: ``value`` in ms, %, 1/s or a number, or ``factor`` times the baseline's value."""
+
+    value: float = 0.0
+    unit: Unit
+    factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """One condition a run has to meet.
+
+    Attributes:
+        expr: as it was written.
+        origin: who set it: ``default``, ``--threshold``, a file's name.
+        abort_after_s: from that second on a broken threshold ends the run; None where it never does.
+        min_samples: fewer samples are few; None leaves that to the quantile.
+    """
+
+    expr: str
+    origin: str
+    subject: Subject
+    op: Op
+    limit: Limit
+    abort_after_s: float | None = None
+    min_samples: int | None = None
+
+
+DEFAULT_ORIGIN = "default"
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    | (?P<string>"(?:[^"\\]|\\["\\])*")
+    | (?P<number>\d{1,15}(?:\.\d{1,9})?)
+    | (?P<word>[A-Za-z_][A-Za-z0-9_.]*)
+    | (?P<op><=|>=|==|<|>)
+    | (?P<mark>[{}=,;%/])""",
+    re.VERBOSE | re.ASCII,
+)
+_MS_PER_UNIT = {"us": Decimal("0.001"), "ms": Decimal(1), "s": Decimal(1000), "m": Decimal(60_000)}
+_QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,6})?)", re.ASCII)
+_UNIT_HINTS = {
+    Unit.MS: "a time needs a unit: us, ms, s or m, such as 200ms",
+    Unit.PERCENT: "a share needs a percent sign, such as 1%",
+    Unit.PER_SECOND: "a rate is written per second, such as 50/s",
+    Unit.NUMBER: "a count has no unit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+class _Parser:
+    """Walks the tokens of one expression; every complaint knows its place."""
+
+    def __init__(self, text: str, origin: str, *, has_baseline: bool) -> None:
+        self._text = text
+        self._origin = origin
+        self._has_baseline = has_baseline
+        self._tokens = self._split()
+        self._next = 0
+
+    def _split(self) -> list[_Token]:
+        tokens, at = [], 0
+        while at < len(self._text):
+            match = _TOKEN.match(self._text, at)
+            if match is None:
+                problem = "this string has no end" if self._text[at] == '"' else "this means nothing here"
+                raise self._error(problem, at)
+            if match.lastgroup != "space":
+                tokens.append(_Token(str(match.lastgroup), match[0], at))
+            at = match.end()
+        tokens.append(_Token("end", "", len(self._text.rstrip()) if self._text.strip() else 0))
+        return tokens
+
+    def _error(self, problem: str, at: int) -> ConfigError:
+        shown, column = _printable(self._text), len(_printable(self._text[:at]))
+        return ConfigError(f"{self._origin}: {problem} (column {at + 1})\n  {shown}\n  {' ' * column}^")
+
+    def _peek(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> _Token:
+        token = self._tokens[self._next]
+        self._next += token.kind != "end"
+        return token
+
+    def _expect(self, kind: str, problem: str, text: str | None = None) -> _Token:
+        token = self._take()
+        if token.kind != kind or (text is not None and token.text != text):
+            raise self._error(problem, token.at)
+        return token
+
+    def _accept(self, text: str) -> bool:
+        is_there = self._peek().text == text and self._peek().kind in ("mark", "word")
+        if is_there:
+            self._take()
+        return is_there
+
+    def parse(self) -> Threshold:
+        """Return the threshold that the text is."""
+        metric = self._metric()
+        labels = self._labels(metric) if self._accept("{") else ()
+        subject = self._subject(metric, labels)
+        op = Op(self._expect("op", "a comparison is due here: <, <=, >, >= or ==").text)
+        limit = self._limit(subject)
+        abort_after_s, min_samples = self._clauses()
+        return Threshold(
+            expr=" ".join(self._text.split()),
+            origin=self._origin,
+            subject=subject,
+            op=op,
+            limit=limit,
+            abort_after_s=abort_after_s,
+            min_samples=min_samples,
+        )
+
+    def _metric(self) -> Metric:
+        token = self._expect("word", "a threshold begins with a metric, such as http")
+        metric = METRICS.get(token.text)
+        if metric is None:
+            raise self._error(f"unknown metric {token.text}; {_known(token.text, METRICS)}", token.at)
+        return metric
+
+    def _labels(self, metric: Metric) -> Labels:
+        labels: dict[str, str] = {}
+        while True:
+            key = self._expect("word", "a label is due here")
+            if key.text not in metric.labels:
+                known = _known(key.text, metric.labels) if metric.labels else "it has none"
+                raise self._error(f"{metric.name} has no label {key.text}; {known}", key.at)
+            if key.text in labels:
+                raise self._error(f"the label {key.text} stands here twice", key.at)
+            self._expect("mark", "an = is due here", "=")
+            value = self._expect("string", "the value of a label stands in double quotes")
+            labels[key.text] = re.sub(r"\\(.)", r"\1", value.text[1:-1])
+            if self._accept("}"):
+                return tuple(sorted(labels.items()))
+            self._expect("mark", "a comma or a closing brace is due here", ",")
+
+    def _subject(self, metric: Metric, labels: Labels) -> Subject:
+        token = self._expect("word", f"a statistic is due here; {_stats_of(metric)}")
+        match = _QUANTILE.fullmatch(token.text)
+        if match is not None and 0 < Decimal(match[1]) < 100 and Stat.QUANTILE in metric.stats:
+            return Subject(
+                metric=metric.name, labels=labels, stat=Stat.QUANTILE, quantile=float(Decimal(match[1]) / 100)
+            )
+        for stat in metric.stats:
+            if stat is not Stat.QUANTILE and stat.value == token.text:
+                return Subject(metric=metric.name, labels=labels, stat=stat)
+        raise self._error(f"{metric.name} has no statistic {token.text}; {_stats_of(metric)}", token.at)
+
+    def _limit(self, subject: Subject) -> Limit:
+        number = self._expect("number", "a number is due here")
+        unit = subject.stat.unit
+        suffix = self._peek()
+        if suffix.text == "x":
+            return self._baseline(Decimal(number.text), unit)
+        if unit is Unit.MS:
+            scale = _MS_PER_UNIT.get(suffix.text)
+            if scale is None:
+                raise self._error(_UNIT_HINTS[unit], suffix.at)
+            self._take()
+            return Limit(value=float(Decimal(number.text) * scale), unit=unit)
+        for mark in unit.value:
+            if not self._accept(mark):
+                raise self._error(_UNIT_HINTS[unit], self._peek().at)
+        if unit is Unit.PERCENT and Decimal(number.text) > 100:
+            raise self._error("a share is at most 100%", number.at)
+        return Limit(value=float(number.text), unit=unit)
+
+    def _baseline(self, factor: Decimal, unit: Unit) -> Limit:
+        at = self._take().at
+        self._expect("word", "the word baseline is due here, as in 1.2x baseline", "baseline")
+        if not self._has_baseline:
+            raise self._error("a limit relative to a baseline needs --baseline RUN_DIR", at)
+        return Limit(unit=unit, factor=float(factor))
+
+    def _clauses(self) -> tuple[float | None, int | None]:
+        seen: dict[str, float] = {}
+        while self._peek().kind != "end":
+            self._expect("mark", "only ; and a clause may follow here", ";")
+            word = self._expect("word", "a clause is due here: abort, after 10s or min_samples 200")
+            if word.text in seen:
+                raise self._error(f"{word.text} stands here twice", word.at)
+            if word.text == "abort":
+                seen["abort"] = 0.0
+            elif word.text == "after":
+                seen["after"] = self._seconds()
+            elif word.text == "min_samples":
+                seen["min_samples"] = self._count()
+            else:
+                raise self._error(f"unknown clause {word.text}; write abort, after 10s or min_samples 200", word.at)
+        if "after" in seen and "abort" not in seen:
+            raise self._error("after says when abort may begin; write ; abort; after 10s", self._peek().at)
+        abort_after_s = seen.get("after", 0.0) if "abort" in seen else None
+        return abort_after_s, int(seen["min_samples"]) if "min_samples" in seen else None
+
+    def _seconds(self) -> float:
+        number = self._expect("number", "a duration is due here, such as 10s")
+        scale = _MS_PER_UNIT.get(self._peek().text)
+        if scale is None:
+            raise self._error("a duration needs a unit: us, ms, s or m, such as 10s", self._peek().at)
+        self._take()
+        return float(Decimal(number.text) * scale / 1000)
+
+    def _count(self) -> int:
+        number = self._expect("number", "a whole number is due here, such as 200")
+        if "." in number.text or int(number.text) < 1:
+            raise self._error("a whole number from 1 on is due here, such as 200", number.at)
+        return int(number.text)
+
+
+def parse_threshold(text: str, *, origin: str = "--threshold", has_baseline: bool = False) -> Threshold:
+    """Read one threshold.
+
+    Args:
+        text: as in the grammar above.
+        origin: who wrote it, for errors and reports.
+        has_baseline: whether the run is compared with one.
+
+    Raises:
+        ConfigError: the text is no threshold; the message shows the column.
+    """
+    return _Parser(text, origin, has_baseline=has_baseline).parse()
+
+
+def in_force(own: Sequence[Threshold]) -> tuple[Threshold, ...]:
+    """Return the thresholds of a run: the user's own, and the defaults whose subject none of them names."""
+    subjects = {threshold.subject for threshold in own}
+    return (*(default for default in DEFAULTS if default.subject not in subjects), *own)
+
+
+def check_routes(thresholds: Iterable[Threshold], routes: Sequence[str]) -> None:
+    """Refuse thresholds on a route that the plan does not have, before the run.
+
+    Raises:
+        ConfigError: the route and the nearest one.
+    """
+    for threshold in thresholds:
+        for key, value in threshold.subject.labels:
+            if key == "route" and value not in routes:
+                raise ConfigError(
+                    f"{threshold.origin}: the plan has no route {_printable(value)} ({_printable(threshold.expr)})",
+                    _known(value, routes) if routes else "it has no routes at all",
+                )
+
+
+def _known(text: str, names: Iterable[str]) -> str:
+    known = list(names)
+    near = difflib.get_close_matches(text, known, n=1)
+    if near:
+        return f"did you mean {_printable(near[0])}?"
+    listed = ", ".join(_printable(name) for name in known[:12])
+    return f"known are {listed}" + (" …" if len(known) > 12 else "")
+
+
+def _stats_of(metric: Metric) -> str:
+    names = ["p50 to p99.99" if stat is Stat.QUANTILE else stat.value for stat in metric.stats]
+    return f"{metric.name} has {', '.join(names)}"
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+DEFAULT_EXPRESSIONS = (
+    "http p95 < 200ms",
+    "ws.reply p99 < 100ms",
+    "ws.push_lag p99 < 100ms",
+    "http errors < 1%",
+    "ws.connect errors < 1%",
+    "session complete >= 99%",
+    "verify mismatch < 1%",
+    "correlation misses == 0",
+)
+DEFAULTS = tuple(parse_threshold(text, origin=DEFAULT_ORIGIN) for text in DEFAULT_EXPRESSIONS)

@@ -1,0 +1,209 @@
+"""From a run and its thresholds to one word and an exit code (design §9). Pure.
+
+Several words may hold; the first of these wins: interrupted, aborted or unreachable, invalid, fail, inconclusive, pass.
+A run is invalid when the measurement cannot be trusted: this machine was late, lost a worker, left users out or ran
+out of descriptors or ports, or the run has no end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from analysis.evaluate import Evidence, Outcome, Result, evaluate, no_data
+from analysis.histogram import Histogram
+from analysis.run import Ended, Run
+from analysis.series import Unit, n_outcomes, steps_of
+from analysis.thresholds import DEFAULT_ORIGIN, Threshold
+from analysis.verification import tallies_of
+from captures.errors import ExitCode
+
+LAG_FLOOR_MS = 5.0
+LAG_SHARE = 0.1
+"""Lag may be a tenth of the smallest latency limit in force, and never has to be under the floor."""
+
+_GENERATOR = "generator."
+_LOCAL = "local_resource"
+
+
+class Word(Enum):
+    """The verdict in one word."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    INVALID = "invalid"
+    UNREACHABLE = "unreachable"
+    ABORTED = "aborted"
+    INTERRUPTED = "interrupted"
+
+
+EXIT_CODES = {
+    Word.PASS: ExitCode.PASS,
+    Word.FAIL: ExitCode.FAIL,
+    Word.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Word.INVALID: ExitCode.INVALID,
+    Word.UNREACHABLE: ExitCode.UNREACHABLE,
+    Word.ABORTED: ExitCode.UNREACHABLE,
+    Word.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+_OF_END = {
+    Ended.INTERRUPTED: Word.INTERRUPTED,
+    Ended.ABORTED: Word.ABORTED,
+    Ended.UNREACHABLE: Word.UNREACHABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is said about a run.
+
+    Attributes:
+        invalid: why the measurement cannot be trusted, in sentences; empty where it can.
+        warnings: what holds back trust without ending it, in sentences.
+        lag_limit_ms: the limit of the generator's lag that was applied.
+    """
+
+    word: Word
+    exit_code: ExitCode
+    results: tuple[Result, ...]
+    invalid: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lag_limit_ms: float = LAG_FLOOR_MS
+
+
+def judge(
+    run: Run,
+    thresholds: Sequence[Threshold],
+    *,
+    strict: bool = False,
+    allow_lag: bool = False,
+    allow_inconclusive: bool = False,
+) -> Verdict:
+    """Judge a run.
+
+    Args:
+        thresholds: those in force (``thresholds.in_force``).
+        strict: what the samples leave open is inconclusive.
+        allow_lag: a late generator becomes a warning.
+        allow_inconclusive: inconclusive exits with 0, with a warning.
+    """
+    results = tuple(_result(run, threshold, strict=strict) for threshold in thresholds)
+    lag_limit_ms = lag_limit(results)
+    late = _late(run, lag_limit_ms)
+    invalid = _untrusted(run) + ([] if allow_lag else late)
+    warnings = [f"{sentence} (allowed by --allow-lag)" for sentence in late] if allow_lag else []
+    warnings += _warnings(run)
+    word = _word(run, results, invalid)
+    exit_code = EXIT_CODES[word]
+    if word is Word.INCONCLUSIVE and allow_inconclusive:
+        exit_code = ExitCode.PASS
+        warnings.append("the verdict is inconclusive (exit code 0 by --allow-inconclusive)")
+    return Verdict(
+        word=word,
+        exit_code=exit_code,
+        results=results,
+        invalid=tuple(invalid),
+        warnings=tuple(warnings),
+        lag_limit_ms=lag_limit_ms,
+    )
+
+
+def evidence_for(run: Run, threshold: Threshold) -> Evidence:
+    """Collect what a threshold is held against."""
+    subject, whole = threshold.subject, run.whole
+    return Evidence(
+        measure=run.measure(subject.metric, subject.labels),
+        counts=whole.counts,
+        lag=whole.lag,
+        loop=whole.loop,
+        duration_s=run.duration_s,
+        tallies=tallies_of(whole.measures, whole.counts) if subject.metric == "verify" else (),
+    )
+
+
+def _result(run: Run, threshold: Threshold, *, strict: bool) -> Result:
+    evidence = evidence_for(run, threshold)
+    if is_planned(run, threshold.subject.metric, evidence):
+        return evaluate(threshold, evidence, strict=strict)
+    if threshold.origin == DEFAULT_ORIGIN:
+        return Result(threshold=threshold, outcome=Outcome.NOT_APPLICABLE, note="the plan has no such steps")
+    return no_data(threshold, "the plan has no such steps")
+
+
+def is_planned(run: Run, metric: str, evidence: Evidence) -> bool:
+    """Return whether the plan has steps of this metric, or the run measured some."""
+    planned = run.facts.planned
+    if metric.startswith(_GENERATOR):
+        return True
+    if metric == "verify":
+        return bool(evidence.tallies) or any(planned.get(name, 0) for name in ("verify", "http", "ws.connect"))
+    if metric in ("session", "correlation"):
+        return planned.get(metric, 1) > 0 or evidence.counts.get("sessions_started", 0) > 0
+    return planned.get(metric, 0) > 0 or evidence.measure.planned > 0 or n_outcomes(evidence.measure) > 0
+
+
+def lag_limit(results: Sequence[Result]) -> float:
+    """Return the limit (ms) of the generator's p99 lag: max(5 ms, 10 % of the smallest latency limit in force)."""
+    limits = [
+        result.threshold.limit.value
+        for result in results
+        if result.threshold.limit.unit is Unit.MS
+        and result.threshold.limit.factor is None
+        and result.threshold.op.is_upper
+        and result.outcome is not Outcome.NOT_APPLICABLE
+        and not result.threshold.subject.metric.startswith(_GENERATOR)
+    ]
+    return max(LAG_FLOOR_MS, LAG_SHARE * min(limits)) if limits else LAG_FLOOR_MS
+
+
+def _late(run: Run, limit_ms: float) -> list[str]:
+    late = []
+    for buckets, what in ((run.whole.lag, "sends left"), (run.whole.loop, "event loops woke up")):
+        p99_us = Histogram(buckets).quantile(0.99)
+        if p99_us is not None and p99_us / 1000 > limit_ms:
+            lag = f"{what} {p99_us / 1000:.1f} ms after plan at p99"
+            late.append(f"this machine was late: {lag}, {limit_ms:.1f} ms is allowed")
+    return late
+
+
+def _untrusted(run: Run) -> list[str]:
+    reasons = []
+    if run.end is None:
+        reasons.append("the run has no end: its controller was killed")
+    elif run.end.lost_workers:
+        numbers = ", ".join(str(worker) for worker in run.end.lost_workers)
+        reasons.append(f"{len(run.end.lost_workers)} of {run.facts.workers} workers were lost (number {numbers})")
+    whole = run.whole
+    dropped = whole.counts.get("users_dropped", 0)
+    if dropped:
+        reasons.append(f"{dropped} users were never started, this machine could not hold them")
+    exhausted = whole.counts.get(f"not_sent:{_LOCAL}", 0)
+    exhausted += sum(measure.errors.get(_LOCAL, 0) for measure in whole.measures.values())
+    if exhausted:
+        reasons.append(f"{exhausted} steps could not be sent, descriptors, ports or memory of this machine ran out")
+    return reasons
+
+
+def _warnings(run: Run) -> list[str]:
+    warnings = list(run.damage)
+    total = steps_of(run.whole.measures)
+    not_sent = sum(count for name, count in run.whole.counts.items() if name.startswith("not_sent:"))
+    missing = total.planned - n_outcomes(total) - not_sent
+    if run.end is not None and run.end.ended is Ended.FINISHED and missing > 0:
+        warnings.append(f"{missing} of {total.planned} steps that were due have no outcome")
+    return warnings
+
+
+def _word(run: Run, results: Sequence[Result], invalid: Sequence[str]) -> Word:
+    if run.end is not None and run.end.ended in _OF_END:
+        return _OF_END[run.end.ended]
+    if invalid:
+        return Word.INVALID
+    outcomes = {result.outcome for result in results}
+    if Outcome.FAIL in outcomes:
+        return Word.FAIL
+    if Outcome.INCONCLUSIVE in outcomes or Outcome.PASS not in outcomes:
+        return Word.INCONCLUSIVE
+    return Word.PASS

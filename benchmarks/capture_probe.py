@@ -1,0 +1,87 @@
+"""One measurement of reading a capture, in a process of its own, so that its memory is its own too.
+
+``python -m benchmarks.capture_probe list|session|scan|edit FILE``: seconds, decoded bytes and peak memory as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from captures.edit import EditOptions, edit
+from captures.overview import overview_of
+from captures.patterns import choice_of, session_test
+from captures.reader import open_capture
+from captures.selection import Selection
+
+
+def listed(path: str) -> dict[str, float]:
+    """Everything ``rushhour inspect`` tells, each frame's checksum verified."""
+    with open_capture(path) as reader:
+        overview = overview_of(reader)
+    return {"events": overview.n_events, "sessions": len(overview.sessions)}
+
+
+def one_session(path: str) -> dict[str, float]:
+    """All events of the session in the middle, from opening the file on."""
+    with open_capture(path) as reader:
+        sessions = reader.sessions()
+        number = sessions[len(sessions) // 2]
+        n_events = sum(1 for _ in reader.events(session=number))
+        index = reader.index()
+        wanted = index.connections_of(number)
+        n_chunks = sum(not wanted.isdisjoint(chunk.connections) for chunk in index.chunks)
+    return {"events": n_events, "share_of_chunks": n_chunks / len(index.chunks)}
+
+
+def scanned(path: str) -> dict[str, float]:
+    """Every event, with its large values."""
+    n_events = n_bytes = 0
+    with open_capture(path) as reader:
+        for event in reader.events():
+            n_events += 1
+            for value in event.fields.values():
+                if type(value) is bytes or type(value) is str:
+                    n_bytes += len(value)
+    return {"events": n_events, "decoded_bytes": n_bytes}
+
+
+def edited(path: str) -> dict[str, float]:
+    """One session in ten, into a new file."""
+    with open_capture(path) as reader:
+        wanted = [str(number) for number in reader.sessions()[::10]]
+    out = Path(path).with_suffix(".edited")
+    try:
+        result = edit(
+            EditOptions(sources=(path,), out=str(out), selection=Selection(sessions=choice_of(wanted, session_test)))
+        )
+    finally:
+        out.unlink(missing_ok=True)
+    return {"exchanges": result.exchanges}
+
+
+PROBES: dict[str, Callable[[str], dict[str, float]]] = {
+    "list": listed,
+    "session": one_session,
+    "scan": scanned,
+    "edit": edited,
+}
+
+
+def main() -> None:
+    """Run one probe."""
+    probe, path = PROBES[sys.argv[1]], sys.argv[2]
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
+    found = probe(path)
+    found["seconds"] = time.perf_counter() - start_s
+    found["cpu_seconds"] = time.process_time() - start_cpu_s
+    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

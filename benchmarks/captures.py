@@ -1,0 +1,167 @@
+"""What captures cost: reading a large one, and being recorded. Writes ``benchmarks/RESULTS-captures.md``.
+
+``python -m benchmarks.captures [--mib 1024] [--slices 20] [--only files|relay]``. Takes a little more disk than the
+capture's size, in a temporary directory that is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import click
+
+from benchmarks.capture_relay import MESSAGE_BYTES, RATE_PER_S, measure_relay, ratio
+from benchmarks.capture_traffic import SMALL_BYTES, write_capture, write_small_messages
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS-captures.md"
+MIB = 1024 * 1024
+REPEATS = 3
+SMALL_MESSAGES = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure, and the limit it is held against (``<=`` or ``>=``), or None."""
+
+    what: str
+    value: float
+    unit: str
+    limit: tuple[str, float] | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the limit holds."""
+        if self.limit is None:
+            return True
+        sign, bound = self.limit
+        return self.value <= bound if sign == "<=" else self.value >= bound
+
+    def markdown(self) -> str:
+        """A row of the table."""
+        wanted = f"{self.limit[0]} {self.limit[1]:g} {self.unit}" if self.limit else ""
+        verdict = ("met" if self.is_met else "**missed**") if self.limit else ""
+        return f"| {self.what} | {self.value:.3g} {self.unit} | {wanted} | {verdict} |"
+
+
+def probe(name: str, path: Path) -> dict[str, float]:
+    """The run of a probe with the median time of a few."""
+    command = [sys.executable, "-m", "benchmarks.capture_probe", name, str(path)]
+    runs = []
+    for _ in range(REPEATS):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=600)
+        runs.append(json.loads(done.stdout))
+    middle: dict[str, float] = sorted(runs, key=lambda run: float(run["seconds"]))[REPEATS // 2]
+    return middle
+
+
+def inspected_s(path: Path) -> float:
+    """How long the real command takes, from its start to its end."""
+    times_s = []
+    for _ in range(REPEATS):
+        start_s = time.perf_counter()
+        command = [sys.executable, "-m", "rushhour", "inspect", str(path)]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=600)
+        times_s.append(time.perf_counter() - start_s)
+    return median(times_s)
+
+
+def measure_files(directory: Path, n_mib: int) -> list[Line]:
+    """Figures of reading a generated capture."""
+    path, small = directory / "large.rush", directory / "small.rush"
+    start_s = time.perf_counter()
+    write_capture(path, n_mib * MIB)
+    written_s = time.perf_counter() - start_s
+    listed, session, scan, edited = (probe(name, path) for name in ("list", "session", "scan", "edit"))
+    write_small_messages(small, SMALL_MESSAGES)
+    smallest = probe("scan", small)
+    decoded_mb = scan["decoded_bytes"] / 1e6
+    size = f"{path.stat().st_size / MIB:.0f} MiB"
+    peak_mib = max(run["peak_mib"] for run in (listed, session, scan, edited))
+    return [
+        Line(f"list a capture of {size}, every checksum verified", listed["seconds"], "s", ("<=", 1)),
+        Line("the command `rushhour inspect` on it", inspected_s(path), "s"),
+        Line("read a session of it", session["seconds"], "s", ("<=", 0.2)),
+        Line("chunks in which that session lies", 100 * session["share_of_chunks"], "%", ("<=", 1)),
+        Line("scan all of it: decoded events per core", decoded_mb / scan["cpu_seconds"], "MB/s", (">=", 100)),
+        Line("scan all of it: events per core", scan["events"] / scan["cpu_seconds"], "/s"),
+        Line(
+            f"scan messages of {SMALL_BYTES} bytes: decoded events per core",
+            smallest["decoded_bytes"] / 1e6 / smallest["cpu_seconds"],
+            "MB/s",
+        ),
+        Line("decoded size", decoded_mb, "MB"),
+        Line("events, sessions", listed["events"], f"events, {listed['sessions']:.0f} sessions"),
+        Line("edit: one session in ten to a new file", edited["seconds"], "s"),
+        Line("peak resident memory of all of these", peak_mib, "MiB", ("<=", 200)),
+        Line("generate and write it", n_mib / written_s, "MiB/s"),
+    ]
+
+
+def measure_recording(directory: Path, slices: int) -> list[Line]:
+    """Figures of being recorded."""
+    relay = measure_relay(directory, slices=slices)
+    bare, recording = relay.bare, relay.recording
+    limit = ("<=", 1.1)
+    return [
+        Line("round trip through mitmdump alone, p50", median(bare.p50_us), "us"),
+        Line("round trip through mitmdump alone, p99", median(bare.p99_us), "us"),
+        Line("with the recorder's addon, p50", median(recording.p50_us), "us"),
+        Line("with the recorder's addon, p99", median(recording.p99_us), "us"),
+        Line("ratio of the p50", ratio(recording.p50_us, bare.p50_us), "x", limit),
+        Line("ratio of the p99", ratio(recording.p99_us, bare.p99_us), "x", limit),
+        Line("sustained, mitmdump alone", median(bare.per_s), "messages/s there and back"),
+        Line("sustained, with the addon", median(recording.per_s), "messages/s there and back"),
+        Line("ratio of the throughput", ratio(recording.per_s, bare.per_s), "x", (">=", 0.8)),
+        Line("relayed messages that are in the capture", 100 * relay.n_recorded / relay.n_relayed, "%", (">=", 100)),
+        Line("round trip without a proxy, p50", median(relay.direct.p50_us), "us"),
+    ]
+
+
+def _table(title: str, how: str, lines: list[Line]) -> str:
+    rows = "\n".join(line.markdown() for line in lines)
+    return f"## {title}\n\n{how}\n\n| what | measured | limit | |\n|---|---|---|---|\n{rows}\n"
+
+
+@click.command()
+@click.option("--mib", default=1024, show_default=True, help="Size of the generated capture.")
+@click.option("--slices", default=20, show_default=True, help="Slices of about two seconds for each way.")
+@click.option("--only", type=click.Choice(["files", "relay"]), help="Measure this alone, and write nothing.")
+def main(mib: int, slices: int, only: str | None) -> None:
+    """Measure, print, and write the results."""
+    tables, lines = [], []
+    with tempfile.TemporaryDirectory(prefix="rushhour-bench-") as directory:
+        if only != "relay":
+            found = measure_files(Path(directory), mib)
+            how = (
+                f"Each figure is the median of {REPEATS} processes; the file is in the page cache, as after writing it."
+            )
+            tables.append(_table("Reading", how, found))
+            lines += found
+        if only != "files":
+            found = measure_recording(Path(directory), slices)
+            how = (
+                f"{RATE_PER_S:.0f} messages/s of {MESSAGE_BYTES} bytes of JSON, echoed, through two proxies at once, in"
+                f" turns of a second: medians of {slices} turns. Both ways of a message go through the proxy."
+            )
+            tables.append(_table("Being recorded", how, found))
+            lines += found
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    text = "\n".join([f"# Captures, measured\n\n`make bench-captures`, {machine}.\n", *tables])
+    click.echo(text)
+    if only is None:
+        RESULTS.write_text(text, encoding="utf-8")
+    raise SystemExit(0 if all(line.is_met for line in lines) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+"""One entry of a HAR becomes an exchange on the tape; every dialect's deviations are dealt with here."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from captures.bodies import header
+from captures.convert.har_bodies import Bodies
+from captures.convert.har_fields import (
+    HEADERS_LIMIT_BYTES,
+    duration_ns_of,
+    from_base64,
+    headers_of,
+    http_version_of,
+    message_ns_of,
+    method_of,
+    place_of,
+    size_of,
+    storable,
+    target_of,
+    to_bytes,
+    wall_ns_of,
+)
+from captures.convert.losses import Losses
+from captures.convert.tape import LAST_WALL_NS, Tape
+from captures.records import Body, EventType, Exchange, Headers, Message, Opcode, Origin, Peer, Socket
+
+RULE = "one browser, by its HAR"
+
+_CLIENT, _SERVER = int(Peer.CLIENT), int(Peer.SERVER)
+_PEERS: dict[object, int] = {"send": _CLIENT, "request": _CLIENT, "outgoing": _CLIENT}
+_OPCODES = {1: Opcode.TEXT, 2: Opcode.BINARY, 9: Opcode.PING, 10: Opcode.PONG}
+_CLOSE_OPCODE = 8
+_REASON_CHARS = 1024
+_NAME_CHARS = 200
+_MAX_SESSION = 1 << 20
+# Statuses of answers that carry no body (RFC 9110 §6.4.1).
+_BODILESS = {204, 304}
+
+
+@dataclass(slots=True)
+class Opened:
+    """An entry of which messages are read before the rest is known."""
+
+    number: int
+    exchange: int
+    connection: int
+    reserved: int
+    first_ns: int = LAST_WALL_NS
+    last_ns: int = 0
+    n_messages: int = 0
+    close: dict[str, Any] | None = None
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"entry {self.number}"
+
+
+class Entries:
+    """Puts the entries of one HAR on the tape.
+
+    Attributes:
+        creator: the name of the exporter, as far as it is known yet.
+        n_used: entries that became exchanges.
+        document_url: of the first entry that is a page.
+    """
+
+    def __init__(self, tape: Tape, bodies: Bodies, losses: Losses) -> None:
+        self._tape = tape
+        self._bodies = bodies
+        self._losses = losses
+        self._connections: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._last_ns = 0
+        self.creator = ""
+        self.n_used = 0
+        self.document_url = ""
+
+    def open(self, number: int) -> Opened:
+        """Begin an entry; ``put`` or ``refuse`` ends it."""
+        return Opened(number, self._tape.new_exchange(), 0, self._tape.reserve())
+
+    def refuse(self, opened: Opened, why: str) -> None:
+        """Leave an entry out."""
+        self._tape.drop(opened.exchange, is_bare=not opened.connection)
+        self._losses.add("entries left out", f"{opened.where}: {why}")
+
+    def message(self, opened: Opened, item: Any) -> None:
+        """Put one element of ``_webSocketMessages`` on the tape."""
+        if not isinstance(item, dict) or not isinstance(item.get("type", ""), str):
+            self._losses.add("messages left out", f"{opened.where}: no message")
+            return
+        opened.n_messages += 1
+        t_ns = message_ns_of(item.get("time"))
+        if t_ns is None:
+            t_ns = opened.last_ns or self._last_ns
+            self._losses.add("messages without a time, given that of the one before", opened.where)
+        if not opened.connection:
+            opened.connection = self._tape.new_connection()
+        if t_ns < opened.first_ns:
+            opened.first_ns = t_ns
+        if t_ns > opened.last_ns:
+            opened.last_ns = t_ns
+        sender = _PEERS.get(item.get("type", ""), _SERVER)
+        data = item.get("data")
+        if item.get("opcode") == 1 and type(data) is str and "_encoding" not in item and "_size" not in item:
+            raw = to_bytes(data)
+            self._tape.add_message(t_ns, opened.connection, opened.exchange, sender, 1, raw, len(raw))
+        else:
+            self._frame(opened, item, t_ns, Peer(sender))
+
+    def put(self, opened: Opened, entry: dict[str, Any]) -> None:
+        """Put an entry on the tape, or refuse it."""
+        for item in _list(entry.get("_webSocketMessages")):
+            self.message(opened, item)
+        for item in _list(entry.get("_webSocketControls")):
+            self.message(opened, item)
+        content = _map(_map(entry.get("response")).get("content"))
+        if (messages := self._bodies.attached_messages(content, opened.where)) is not None:
+            for item in messages:
+                self.message(opened, item)
+            del content["_file"]
+        try:
+            exchange, is_socket = self._exchange(opened, entry)
+        except ValueError as exc:
+            self.refuse(opened, str(exc))
+            return
+        ours = _map(entry.get("_rushhour"))
+        self._connect(opened, exchange, entry, ours, is_socket=is_socket)
+        if is_socket:
+            exchange.socket = self._socket(opened, exchange, entry)
+        self._tape.put_exchange(exchange, reserved=opened.reserved, latest_ns=opened.first_ns)
+        self._notes(exchange, entry, ours)
+        self.n_used += 1
+        self._last_ns = exchange.start_ns
+
+    # Messages
+
+    def _frame(self, opened: Opened, item: dict[str, Any], t_ns: int, sender: Peer) -> None:
+        number = item.get("opcode", 1)
+        if number == _CLOSE_OPCODE:
+            opened.close = {**item, "time": t_ns}
+            return
+        if number == -1 or item.get("type") == "error":
+            self._losses.add("frames that Chrome could not read", opened.where)
+            return
+        opcode = _OPCODES.get(number, Opcode.TEXT) if type(number) is int else Opcode.TEXT
+        data, size_bytes = self._bodies.message(
+            item.get("data", ""), opcode is Opcode.TEXT, item.get("_encoding"), opened.where
+        )
+        stated = item.get("_size")
+        if type(stated) is int and len(data) < stated < 1 << 48:
+            size_bytes = stated
+        message = Message(t_ns=t_ns, sender=sender, opcode=opcode, data=data, size_bytes=size_bytes)
+        put = self._tape.message if opcode in (Opcode.TEXT, Opcode.BINARY) else self._tape.control
+        put(opened.connection, opened.exchange, message)
+
+    def _socket(self, opened: Opened, exchange: Exchange, entry: dict[str, Any]) -> Socket:
+        open_ns = exchange.end_ns or exchange.response_start_ns or exchange.request_end_ns
+        if opened_after_ns := duration_ns_of(_map(entry.get("_rushhour")).get("openedAfter")):
+            open_ns = exchange.start_ns + opened_after_ns
+        headers = exchange.response_headers
+        socket = Socket(
+            open_ns=open_ns,
+            extensions=header(headers, b"sec-websocket-extensions") or b"",
+            subprotocol=header(headers, b"sec-websocket-protocol") or b"",
+        )
+        close = entry.get("_webSocketClose", opened.close)
+        if isinstance(close, dict):
+            _close(socket, close, max(opened.last_ns, open_ns))
+        elif close == "aborted":
+            _close(socket, {"code": 1006}, max(opened.last_ns, open_ns))
+        else:
+            self._losses.add("sockets of which the HAR does not say when and how they closed", opened.where)
+        return socket
+
+    # The exchange
+
+    def _exchange(self, opened: Opened, entry: dict[str, Any]) -> tuple[Exchange, bool]:
+        request, response = _map(entry.get("request")), _map(entry.get("response"))
+        if not request:
+            raise ValueError("it has no request")
+        origin, target, is_ws = self._place(request, _map(entry.get("_rushhour")))
+        method = method_of(str(request.get("method") or "GET"))
+        if method is None:
+            raise ValueError("its method cannot be sent")
+        headers = self._headers(request.get("headers"), opened)
+        if header(headers, b"cookie") is None and (cookies := _cookies(request.get("cookies"))):
+            headers = (*headers, (b"Cookie", cookies))
+        is_socket = is_ws or opened.n_messages > 0
+        if method == "CONNECT":
+            if not is_socket:
+                raise ValueError("a tunnel of a proxy, not a request")
+            # A socket over HTTP/2 (RFC 8441).
+            method = "GET"
+        version = http_version_of(request.get("httpVersion"), "")
+        exchange = Exchange(
+            id=opened.exchange,
+            connection=0,
+            method=method,
+            origin=origin,
+            target=target,
+            http_version=version or http_version_of(response.get("httpVersion"), "HTTP/1.1"),
+            request_headers=headers,
+            request_body=self._bodies.request(_map(request.get("postData")), _encoding(headers), opened.where),
+            start_ns=self._start_ns(entry, opened),
+            request_end_ns=0,
+        )
+        self._answer(exchange, response, opened)
+        is_socket = is_socket or (exchange.status == 101 and _upgrades(exchange.response_headers))
+        self._time(exchange, entry, is_socket=is_socket)
+        self._outcome(exchange, entry, response, is_socket=is_socket)
+        return exchange, is_socket
+
+    def _place(self, request: dict[str, Any], ours: dict[str, Any]) -> tuple[Origin, str, bool]:
+        url = request.get("url")
+        if not isinstance(url, str) or not url:
+            raise ValueError("its request has no URL")
+        origin, target, is_ws = place_of(url)
+        return origin, target_of(ours.get("target")) or target, is_ws
+
+    def _headers(self, values: Any, opened: Opened) -> Headers:
+        headers, n_bad = headers_of(values)
+        if n_bad:
+            self._losses.add("header fields that are none", opened.where, n=n_bad)
+        if size_of(headers) > HEADERS_LIMIT_BYTES:
+            raise ValueError(f"its headers are larger than {HEADERS_LIMIT_BYTES >> 10} KiB")
+        return headers
+
+    def _start_ns(self, entry: dict[str, Any], opened: Opened) -> int:
+        start_ns = wall_ns_of(entry.get("startedDateTime"))
+        if start_ns is None:
+            self._losses.add("entries without a date, given that of the one before", opened.where)
+            start_ns = self._last_ns or 1
+        return start_ns
+
+    def _answer(self, exchange: Exchange, response: dict[str, Any], opened: Opened) -> None:
+        status = _status(response.get("status"))
+        if status is None and not opened.n_messages:
+            return
+        exchange.status = status or 101
+        exchange.reason = str(response.get("statusText") or "")[:_REASON_CHARS]
+        exchange.response_http_version = http_version_of(response.get("httpVersion"), exchange.http_version)
+        exchange.response_headers = self._headers(response.get("headers"), opened)
+        encoding = _encoding(exchange.response_headers)
+        # Elsewhere bodySize is what each exporter takes it for.
+        wire_bytes = response.get("bodySize") if encoding else 0
+        wire_bytes = wire_bytes if type(wire_bytes) is int and 0 < wire_bytes < 1 << 48 else 0
+        body = self._bodies.response(_map(response.get("content")), encoding, wire_bytes, opened.where)
+        if exchange.status in _BODILESS or exchange.status < 200 or exchange.method == "HEAD":
+            if body.data:
+                self._losses.add("bodies out of the browser's cache, of answers that carry none", opened.where)
+            body = Body()
+        exchange.response_body = body
+
+    def _time(self, exchange: Exchange, entry: dict[str, Any], *, is_socket: bool) -> None:
+        """Set the times of an exchange that has its start.
+
+        ``|blocked|dns|connect (with ssl)|send|wait|receive|``, one after the other; -1 does not apply.
+        """
+        timings, ours = _map(entry.get("timings")), _map(entry.get("_rushhour"))
+        names = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
+        blocked, dns, connect, ssl, send, wait, receive = (duration_ns_of(timings.get(name)) for name in names)
+        if exchange.origin.scheme == "http":
+            # Playwright states one there too: when the connect ended.
+            ssl = 0
+        before, after = blocked + dns + (connect if ssl <= connect else connect + ssl), 0
+        if self.creator == "mitmproxy":
+            # Its entries start when the request was read; the connect lay before that.
+            before = 0
+        elif ours.get("connectAfterSend") is True:
+            before, after = blocked + dns, connect
+        total = duration_ns_of(entry.get("time"))
+        if not (before or send or after or wait or receive):
+            wait = 0 if is_socket else total
+        exchange.request_end_ns = exchange.start_ns + before + send
+        exchange.connect_ns = after
+        if exchange.status is not None:
+            exchange.response_start_ns = exchange.request_end_ns + after + wait
+            exchange.end_ns = exchange.response_start_ns + receive
+            self._chunks(exchange, ours)
+        else:
+            exchange.end_ns = exchange.start_ns + max(total, before + send + wait + receive)
+
+    def _chunks(self, exchange: Exchange, ours: dict[str, Any]) -> None:
+        """Set the pieces of a streamed body, which only our own export tells of."""
+        start_ns = exchange.response_start_ns or 0
+        for item in _list(ours.get("chunks")):
+            match item:
+                case [int() | float() as offset_ms, int(size_bytes)] if 0 < size_bytes < 1 << 48:
+                    exchange.chunks.append((start_ns + duration_ns_of(offset_ms), size_bytes))
+        if sum(size_bytes for _, size_bytes in exchange.chunks) != len(exchange.response_body.data):
+            exchange.chunks = []
+
+    def _outcome(self, exchange: Exchange, entry: dict[str, Any], response: dict[str, Any], *, is_socket: bool) -> None:
+        # Playwright calls it _failureText.
+        failure = response.get("_failureText")
+        error = response.get("_error") or entry.get("_error") or (None if is_socket else failure)
+        is_open = _map(entry.get("_rushhour")).get("isOpen") is True
+        if error:
+            exchange.error = str(error)
+        elif exchange.status is None and not is_open:
+            why = failure or response.get("statusText") or response.get("_charlesStatus") or "no answer"
+            exchange.error = f"{why} (status 0)"
+        if is_open and not is_socket:
+            exchange.end_ns = None
+
+    # Connections, sessions, notes
+
+    def _connect(
+        self, opened: Opened, exchange: Exchange, entry: dict[str, Any], ours: dict[str, Any], *, is_socket: bool
+    ) -> None:
+        named = entry.get("connection")
+        # Firefox writes the server's port there.
+        name = str(named)[:_NAME_CHARS] if named is not None and self.creator != "Firefox" else ""
+        wanted = ours.get("session")
+        session = wanted if type(wanted) is int and 0 < wanted < _MAX_SESSION else 1
+        rule = ours.get("rule") if isinstance(ours.get("rule"), str) else RULE
+        key = (name,) if name and ours else (exchange.origin, name)
+        known = None if opened.connection or (is_socket and not ours) else self._connections.get(key)
+        if known is not None:
+            exchange.connection, bound = known
+            if bound != session:
+                self._tape.bind(exchange.start_ns, exchange.connection, exchange.id, session, str(rule)[:_NAME_CHARS])
+            return
+        exchange.connection = opened.connection or self._tape.new_connection()
+        if not is_socket or ours:
+            self._connections[key] = exchange.connection, session
+        start_ns = min(exchange.start_ns, opened.first_ns)
+        fields = {"tls": exchange.origin.scheme == "https"}
+        self._tape.open_connection(start_ns, exchange.connection, session, str(rule)[:_NAME_CHARS], fields)
+
+    def _notes(self, exchange: Exchange, entry: dict[str, Any], ours: dict[str, Any]) -> None:
+        notes = [[note[0], note[1], note[2]] for note in _list(ours.get("notes")) if _is_note(note)]
+        if isinstance(origin := entry.get("_fromCache"), str):
+            notes.append(["from_cache", origin[:_NAME_CHARS], 0])
+        for name, value, offset_ms in notes:
+            t_ns = exchange.start_ns + duration_ns_of(offset_ms)
+            self._tape.add(EventType.NOTE, t_ns, exchange.connection, exchange.id, {"name": name, "value": value})
+        content = _map(_map(entry.get("response")).get("content"))
+        media_type = str(content.get("mimeType") or "")
+        is_page = media_type.startswith("text/html") and exchange.status in (200, 304) and exchange.method == "GET"
+        if is_page and not self.document_url:
+            self.document_url = f"{exchange.origin}{exchange.target}"
+
+
+def _close(socket: Socket, close: dict[str, Any], otherwise_ns: int) -> None:
+    """Read ``_webSocketClose`` (HTTP Toolkit, our own export) or a close frame among the messages."""
+    time = close.get("time")
+    wall_ns = time if type(time) is int and time > 1 << 50 else message_ns_of(time)
+    code, reason = close.get("code"), close.get("reason")
+    if code is None and isinstance(data := close.get("data"), str) and len(frame := _frame_bytes(data)) >= 2:
+        (code,), reason = struct.unpack_from(">H", frame), frame[2:].decode("utf-8", "replace")
+    socket.close_ns = max(wall_ns or otherwise_ns, socket.open_ns)
+    socket.close_code = code if type(code) is int and 0 < code < 65536 else None
+    socket.close_reason = str(reason or "")[:_REASON_CHARS]
+    socket.closed_by = {"send": Peer.CLIENT, "receive": Peer.SERVER}.get(str(close.get("type")))
+
+
+def _frame_bytes(data: str) -> bytes:
+    try:
+        return from_base64(data)
+    except ValueError:
+        return b""
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_note(note: Any) -> bool:
+    if not (isinstance(note, list) and len(note) == 3 and isinstance(note[0], str) and len(note[0]) <= _NAME_CHARS):
+        return False
+    try:
+        return len(str(storable(note[1]))) <= HEADERS_LIMIT_BYTES
+    except (TypeError, ValueError):
+        return False
+
+
+def _status(value: Any) -> int | None:
+    try:
+        status = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return status if 100 <= status <= 999 else None
+
+
+def _cookies(values: Any) -> bytes:
+    pairs, _ = headers_of(values)
+    return b"; ".join(name + b"=" + value for name, value in pairs)
+
+
+def _upgrades(headers: Headers) -> bool:
+    return (header(headers, b"upgrade") or b"").lower() == b"websocket"
+
+
+def _encoding(headers: Headers) -> str:
+    """The content-encodings that headers name."""
+    value = b", ".join(value for name, value in headers if name.lower() == b"content-encoding")
+    return "" if value.lower() == b"identity" else value.decode("latin-1")

@@ -1,0 +1,217 @@
+"""Values that are known as secret, found wherever they stand: raw, escaped, in base64, glued to others.
+
+Theory of operation. Looking for thousands of values in every text must not cost more with every value. A text falls
+into words (letters and digits, 4 at least; an escape separates). Each needle is filed under one word of its own, its
+most telling: a set tells at once whether a text has any of them, and only then places are looked at. A needle whose
+word reaches one of its ends may be glued to other letters; long words of the text are therefore searched for the first
+letters of such words too.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote
+
+MIN_BYTES = 6
+MAX_VALUES = 20_000
+"""Values looked for; the oldest go first."""
+GLUED_BYTES = 8
+"""Words of texts from this length on are searched inside."""
+
+_WORD = re.compile(rb"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|.)|[A-Za-z0-9]{4,}", re.DOTALL)
+_GRAM = 6
+_MAX_REMEMBERED_BYTES = 64
+_MAX_SEEN = 200_000
+
+
+class _Needle(NamedTuple):
+    text: bytes
+    replacement: bytes
+    offset: int
+    """Where its word begins in it."""
+
+
+class Known:
+    """The values known as secret.
+
+    Attributes:
+        n_late: values that stood in a text which had been passed on before they were known.
+        generation: grows with every value learned; what was found clean before may not be any more.
+    """
+
+    def __init__(self) -> None:
+        self.n_late = 0
+        self.generation = 0
+        self._values: dict[bytes, list[bytes]] = {}
+        self._replacements: dict[bytes, bytes] = {}
+        self._by_word: dict[bytes, list[_Needle]] = {}
+        self._by_gram: dict[bytes, list[_Needle]] = {}
+        self._clean: set[bytes] = set()
+        self._seen: set[int] = set()
+
+    def learn(self, value: bytes, replacement: bytes) -> None:
+        """Look for a value from here on, in every coding, if it has a word of 4 letters or digits."""
+        if value == replacement or len(value) < MIN_BYTES or self._replacements.get(value) == replacement:
+            return
+        if value in self._values:
+            self._forget(value)
+        words = self._values[value] = []
+        self._replacements[value] = replacement
+        self.generation += 1
+        for text, stand_in in _variants(value, replacement).items():
+            found = _telling_word(text)
+            if found is None:
+                continue
+            needle = _Needle(text, stand_in, found[0])
+            words.append(found[1])
+            self._by_word.setdefault(found[1], []).append(needle)
+            if len(found[1]) >= _GRAM:
+                self._by_gram.setdefault(found[1][:_GRAM], []).append(needle)
+            self._check_late(found[1])
+        self._clean.clear()
+        if len(self._values) > MAX_VALUES:
+            self._forget_oldest()
+
+    def replacement(self, value: bytes) -> bytes | None:
+        """Return what a value is replaced by, None where it is not known."""
+        return self._replacements.get(value)
+
+    def places(self, text: bytes) -> list[tuple[int, int, bytes]]:
+        """Return where known values stand (start, end, what to put there), in order and without overlap."""
+        words = _WORD.findall(text)
+        long = [word for word in words if len(word) >= GLUED_BYTES]
+        if self._by_word.keys().isdisjoint(words) and not self._has_glued(long):
+            self._note(long)
+            return []
+        found = sorted(self._matches(text), key=lambda place: (place[0], -place[1]))
+        kept: list[tuple[int, int, bytes]] = []
+        for place in found:
+            if not kept or place[0] >= kept[-1][1]:
+                kept.append(place)
+        return kept
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.__init__()  # type: ignore[misc]
+
+    def _check_late(self, word: bytes) -> None:
+        # A word of letters only is a word of a language, too, and may have stood anywhere.
+        if hash(word) in self._seen and not word.isalpha():
+            self.n_late += 1
+            self._seen.discard(hash(word))
+
+    def _note(self, long: list[bytes]) -> None:
+        if len(self._seen) < _MAX_SEEN:
+            self._seen.update(map(hash, long))
+
+    def _has_glued(self, words: list[bytes]) -> bool:
+        if self._clean.issuperset(words):
+            return False
+        for word in words:
+            if word not in self._clean:
+                if any(word[at : at + _GRAM] in self._by_gram for at in range(len(word) - _GRAM + 1)):
+                    return True
+                if len(word) <= _MAX_REMEMBERED_BYTES:
+                    self._clean.add(word)
+        if len(self._clean) > _MAX_SEEN:
+            self._clean.clear()
+        return False
+
+    def _matches(self, text: bytes) -> Iterator[tuple[int, int, bytes]]:
+        for start, word in _words(text):
+            yield from _at(text, start, self._by_word.get(word, ()))
+            if len(word) >= GLUED_BYTES:
+                for at in range(len(word) - _GRAM + 1):
+                    yield from _at(text, start + at, self._by_gram.get(word[at : at + _GRAM], ()))
+
+    def _forget_oldest(self) -> None:
+        for value in list(self._values)[: MAX_VALUES // 10]:
+            self._forget(value)
+
+    def _forget(self, value: bytes) -> None:
+        del self._replacements[value]
+        for word in self._values.pop(value):
+            self._by_word.pop(word, None)
+            self._by_gram.pop(word[:_GRAM], None)
+
+
+def _telling_word(text: bytes) -> tuple[int, bytes] | None:
+    """Return the place and text of the word that a needle is filed under.
+
+    The longest, but rather one inside than at an end: nothing can be glued to it.
+    """
+    words = list(_words(text))
+    inside = [(at, word) for at, word in words if at and at + len(word) < len(text) and len(word) >= _GRAM]
+    return max(inside or words, key=lambda pair: len(pair[1]), default=None)
+
+
+def _words(text: bytes) -> Iterator[tuple[int, bytes]]:
+    for match in _WORD.finditer(text):
+        if text[match.start()] not in b"%\\":
+            yield match.start(), match.group()
+
+
+def _at(text: bytes, place: int, needles: list[_Needle] | tuple[()]) -> Iterator[tuple[int, int, bytes]]:
+    for needle in needles:
+        start = place - needle.offset
+        if start >= 0 and text.startswith(needle.text, start):
+            yield start, start + len(needle.text), needle.replacement
+
+
+def _variants(value: bytes, replacement: bytes) -> dict[bytes, bytes]:
+    """Return the ways to write a value, each with its replacement written the same way."""
+    variants: dict[bytes, bytes] = {}
+    for write in _WRITERS:
+        written = write(value)
+        if len(written) >= MIN_BYTES:
+            variants.setdefault(written, write(replacement))
+    return variants
+
+
+def _percent(value: bytes) -> bytes:
+    return quote(value, safe="").encode()
+
+
+def _lower_percent(value: bytes) -> bytes:
+    return re.sub(rb"%[0-9A-F]{2}", lambda match: match.group().lower(), _percent(value))
+
+
+def _html(value: bytes) -> bytes:
+    return html.escape(value.decode("latin-1")).encode("latin-1")
+
+
+def _json(value: bytes) -> bytes:
+    return json.dumps(value.decode("utf-8", "surrogateescape")).encode()[1:-1]
+
+
+def _json_as_is(value: bytes) -> bytes:
+    text = json.dumps(value.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape")[1:-1]
+
+
+_WRITERS: tuple[Callable[[bytes], bytes], ...] = (
+    bytes,
+    _percent,
+    _lower_percent,
+    lambda value: _percent(value).replace(b"%2F", b"/"),
+    lambda value: _percent(value).replace(b"%20", b"+"),
+    lambda value: _percent(_percent(value)),
+    _html,
+    lambda value: _html(value).replace(b"&#x27;", b"&#39;"),
+    _json,
+    _json_as_is,
+    lambda value: _json(value).replace(b"/", b"\\/"),
+    lambda value: _json(_json(value)),
+    base64.b64encode,
+    lambda value: base64.b64encode(value).rstrip(b"="),
+    base64.urlsafe_b64encode,
+    lambda value: base64.urlsafe_b64encode(value).rstrip(b"="),
+    lambda value: _percent(base64.b64encode(value)),
+    lambda value: value.hex().encode(),
+    lambda value: value.hex().upper().encode(),
+)

@@ -1,0 +1,38 @@
+"""Writes a plain value the way the one was written whose place it takes. Pure."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from urllib.parse import quote
+
+from captures.leaves import Coding
+from captures.redact.inputs import PLACEHOLDER
+
+_UNRESERVED = re.compile(rb"[A-Za-z0-9_.~%-]")
+
+
+def in_percent(url: bytes) -> bytes:
+    """Write the placeholders in a URL or form as those are written: braces are no part of them."""
+    if b"{{input." not in url:
+        return url
+    return PLACEHOLDER.sub(lambda match: quote(match.group(), safe="").encode(), url)
+
+
+def written(plain: bytes, coding: Coding, raw: bytes) -> bytes:
+    """Write a value.
+
+    Args:
+        raw: what stood there; what needed no escape in it needs none now.
+    """
+    if coding in (Coding.PERCENT, Coding.FORM):
+        safe = bytes(sorted(set(_UNRESERVED.sub(b"", raw)))).decode("latin-1")
+        text = quote(plain, safe=safe.replace("+", "") if coding is Coding.FORM else safe)
+        return (text.replace("%20", "+") if coding is Coding.FORM and b"%20" not in raw else text).encode("latin-1")
+    if coding is Coding.HTML:
+        return html.escape(plain.decode("latin-1")).encode("latin-1")
+    if coding is Coding.JSON_STRING:
+        text = json.dumps(plain.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogateescape")[1:-1]
+    return plain

@@ -1,0 +1,187 @@
+"""What fills each use of one session: a value that the server showed, a generator, or nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from captures.redact.inputs import is_placeholder
+from replayer.plan.correlate import Match
+from replayer.plan.dependencies import Needs
+from replayer.plan.evidence import Left, Literal
+from replayer.plan.minted import generator_of
+from replayer.plan.reading import Reading
+from replayer.plan.records import RouteKind
+from replayer.plan.scoring import (
+    SUGGESTED,
+    TOKEN_CLASSES,
+    ValueClass,
+    entropy_bits,
+    is_credential_key,
+    is_telling_key,
+    value_class,
+)
+from replayer.plan.sightings import Sighting
+from replayer.plan.values import EventRef, Use
+
+
+class Filler(NamedTuple):
+    """What fills a use: exactly one of a match and the name of a generator."""
+
+    use: Use
+    match: Match | None
+    generator: str
+
+
+class Bindings:
+    """The fillers of one session.
+
+    Args:
+        wall_ns: wall clock at the capture's time zero.
+        passed_over: messages that are no steps, because they only answer.
+        constants: values that no client made up for itself.
+
+    Attributes:
+        awaited: received messages whose values are used.
+    """
+
+    def __init__(
+        self, reading: Reading, *, wall_ns: int, passed_over: set[EventRef], constants: frozenset[bytes]
+    ) -> None:
+        self._reading = reading
+        self._passed_over = passed_over
+        self._constants = constants | reading.constants
+        self._others: dict[tuple[Sighting, bytes], tuple[Sighting, ...]] | None = None
+        self._minted = self._find_minted(wall_ns)
+        self._fillers: dict[EventRef, list[Filler]] = {}
+        self._dropped: set[int] = set()
+        for match in reading.matches:
+            if match.use.value in self._minted:
+                self._add(match.use, None)
+            elif match.is_accepted:
+                self._add(match.use, match)
+        for use in reading.unmatched:
+            if use.value in self._minted:
+                self._add(use, None)
+        self.awaited = {
+            filler.match.sighting.event
+            for fillers in self._fillers.values()
+            for filler in fillers
+            if filler.match is not None and filler.match.sighting.event[1] >= 0
+        }
+
+    def _find_minted(self, wall_ns: int) -> dict[bytes, str]:
+        brought = {use.value for use in self._reading.unmatched if use.place.startswith("cookie ")}
+        minted: dict[bytes, str] = {}
+        for use in self._reading.unmatched:
+            if use.value not in self._constants and use.value not in brought and not is_credential_key(use.key):
+                generator = generator_of(use.value, wall_ns + self._at_ns(use.event))
+                if generator:
+                    minted.setdefault(use.value, generator)
+        return minted
+
+    def _at_ns(self, event: EventRef) -> int:
+        if event[1] >= 0:
+            return self._reading.logs[event[0]].messages[event[1]].t_ns
+        return self._reading.track.exchanges[event[0]].start_ns
+
+    def _add(self, use: Use, match: Match | None) -> None:
+        if use.event not in self._passed_over:
+            generator = "" if match is not None else self._minted[use.value]
+            self._fillers.setdefault(use.event, []).append(Filler(use, match, generator))
+
+    def generator(self, value: bytes) -> str:
+        """Return the generator of a value that the client made up, or ""."""
+        return self._minted.get(value, "")
+
+    def fillers(self, event: EventRef) -> Sequence[Filler]:
+        """Return what fills the uses of an event."""
+        return self._fillers.get(event, ())
+
+    def producers(self, event: EventRef) -> Iterator[EventRef]:
+        """Yield the events whose values an event uses."""
+        for filler in self._fillers.get(event, ()):
+            if filler.match is not None:
+                yield filler.match.sighting.event
+
+    def keep_possible(self, numbers: dict[EventRef, int], needs: Sequence[Needs]) -> None:
+        """Give up fillers whose producer is no step before their consumer."""
+        for event, fillers in self._fillers.items():
+            number = numbers.get(event)
+            kept = []
+            for filler in fillers:
+                match = filler.match
+                if match is not None and (number is None or numbers.get(match.sighting.event) not in needs[number]):
+                    self._dropped.add(id(match))
+                else:
+                    kept.append(filler)
+            self._fillers[event] = kept
+
+    def others(self, sighting: Sighting, value: bytes, numbers: dict[EventRef, int]) -> tuple[str, ...]:
+        """Return where else a value had been shown when it was used."""
+        if self._others is None:
+            self._others = {(m.sighting, m.use.value): m.others for m in self._reading.matches if m.is_accepted}
+        others = self._others.get((sighting, value), ())
+        return tuple(f"{other.place} of step {numbers[other.event]}" for other in others if other.event in numbers)
+
+    # What stays literal, and why.
+
+    def literals(self, numbers: dict[EventRef, int]) -> list[Literal]:
+        """Return the literals that a person should know of, in order of their steps."""
+        found: dict[tuple[int, str, bytes], Literal] = {}
+        for literal in (*self._unmatched(numbers), *self._rejected(numbers)):
+            found.setdefault((literal.step, literal.place, literal.value), literal)
+        return sorted(found.values(), key=lambda literal: (literal.step, literal.place, literal.value))
+
+    def _unmatched(self, numbers: dict[EventRef, int]) -> Iterator[Literal]:
+        for use in self._reading.unmatched:
+            if use.event in numbers and use.value not in self._minted and self._is_told(use):
+                why = self._why(use)
+                if why is not None:
+                    yield Literal(step=numbers[use.event], place=use.place, value=use.value, why=why)
+
+    def _rejected(self, numbers: dict[EventRef, int]) -> Iterator[Literal]:
+        for match in self._reading.matches:
+            use = match.use
+            if use.event not in numbers or not self._is_told(use) or use.value in self._minted:
+                continue
+            is_dropped = id(match) in self._dropped
+            if (match.is_accepted and not is_dropped) or (match.score < SUGGESTED and not is_credential_key(use.key)):
+                continue
+            why = Left.CREDENTIAL if is_credential_key(use.key) else Left.UNBOUND if is_dropped else Left.UNLIKELY
+            yield Literal(
+                step=numbers[use.event],
+                place=use.place,
+                value=use.value,
+                why=why,
+                shown=match.sighting.place,
+                terms=match.terms,
+            )
+
+    def _is_told(self, use: Use) -> bool:
+        """Tell whether a literal is of interest: a Referer and a whole URL repeat others, files of a page are fixed."""
+        if use.is_piece or use.place == "url" or use.place.startswith("referer ") or is_placeholder(use.value):
+            return False
+        is_file = use.event[1] < 0 and self._reading.track.kinds[use.event[0]] is RouteKind.ASSET
+        return not is_file
+
+    def _why(self, use: Use) -> Left | None:
+        if is_credential_key(use.key):
+            return Left.CREDENTIAL
+        if not looks_minted(use):
+            return None
+        return Left.CONSTANT if use.value in self._constants else Left.UNBOUND
+
+
+def looks_minted(use: Use) -> bool:
+    """Tell whether a value that nobody showed looks as if somebody's program had made it."""
+    value = use.value
+    kind = value_class(value)
+    if kind in TOKEN_CLASSES:
+        return True
+    if kind in (ValueClass.FIXED, ValueClass.WORDS) or len(value) < 8:
+        return False
+    if is_telling_key(use.key) and kind != ValueClass.DIGITS:
+        return True
+    has_both = any(0x30 <= byte <= 0x39 for byte in value) and value.lower() != value.upper()
+    return len(value) >= 16 and has_both and entropy_bits(value) >= 3.0

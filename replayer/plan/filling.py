@@ -1,0 +1,215 @@
+"""Cuts the templates of one script: targets, headers, cookies, bodies, messages. Pure.
+
+Fillers say which value goes where (``bindings``); this room turns them into spans, adds recorded origins and the jar,
+and keeps for ``explain`` which step uses which slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from captures.bodies import header
+from captures.leaves import cookie_leaves
+from captures.records import Exchange, Message, Opcode
+from replayer.plan.bindings import Bindings, Filler
+from replayer.plan.evidence import Consumer
+from replayer.plan.inputs import find_inputs
+from replayer.plan.origins import OriginFinder
+from replayer.plan.reading import Reading
+from replayer.plan.records import InitialCookie, RequestTemplate, Template
+from replayer.plan.requests import kept_headers
+from replayer.plan.scoring import Terms
+from replayer.plan.sightings import Sighting
+from replayer.plan.templates import SlotTable, Span, cut
+from replayer.plan.values import MAX_WALKED_BYTES, EventRef, Part, Use
+
+
+class Filling:
+    """The templates of one script.
+
+    Attributes:
+        slots: all that were needed so far.
+        consumers: by slot.
+    """
+
+    def __init__(self, reading: Reading, bindings: Bindings, finder: OriginFinder, *, page_host: str) -> None:
+        self._reading = reading
+        self._bindings = bindings
+        self._finder = finder
+        self._page_host = page_host
+        self._cookies: dict[bytes, bytes] = {}
+        self.slots = SlotTable()
+        self.consumers: dict[int, list[Consumer]] = {}
+
+    # Requests.
+
+    def request(self, event: EventRef, exchange: Exchange, step: int) -> RequestTemplate:
+        """Return the template of a request."""
+        fillers = self._bindings.fillers(event)
+        target = exchange.target.encode("latin-1", "replace")
+        return RequestTemplate(
+            method=exchange.method.encode(),
+            target=self._cut(target, [f for f in fillers if f.use.part is Part.TARGET], step, "url"),
+            headers=tuple(self._headers(exchange, fillers, step)),
+            body=self._body(exchange, [f for f in fillers if f.use.part is Part.BODY], step),
+        )
+
+    def handshake(self, event: EventRef, exchange: Exchange, step: int) -> RequestTemplate:
+        """Return the template of a WebSocket handshake."""
+        fillers = self._bindings.fillers(event)
+        target = exchange.target.encode("latin-1", "replace")
+        offered = header(exchange.request_headers, b"sec-websocket-protocol") or b""
+        taken = exchange.socket.extensions if exchange.socket is not None else b""
+        taken = taken or header(exchange.response_headers, b"sec-websocket-extensions") or b""
+        return RequestTemplate(
+            method=b"GET",
+            target=self._cut(target, [f for f in fillers if f.use.part is Part.TARGET], step, "url"),
+            headers=tuple(self._headers(exchange, fillers, step)),
+            subprotocols=tuple(name.strip().decode("latin-1") for name in offered.split(b",") if name.strip()),
+            offers_deflate=b"permessage-deflate" in taken.lower(),
+        )
+
+    def _headers(self, exchange: Exchange, fillers: Sequence[Filler], step: int) -> Iterator[tuple[bytes, Template]]:
+        by_header: dict[int, list[Filler]] = {}
+        for filler in fillers:
+            if filler.use.part is Part.HEADER:
+                by_header.setdefault(filler.use.header, []).append(filler)
+        for number in kept_headers(exchange.request_headers):
+            name, value = exchange.request_headers[number]
+            own = by_header.get(number, [])
+            if name.lower() == b"cookie":
+                template = self._cookie_header(exchange, value, own, step)
+            else:
+                template = self._cut(value, own, step, f"header {name.lower().decode('latin-1')}")
+            if template or not value:
+                yield name, template
+
+    def _cookie_header(self, exchange: Exchange, value: bytes, fillers: Iterable[Filler], step: int) -> Template:
+        """Return the jar's cookies, then those that a slot fills or that belong to another host."""
+        spans = {filler.use.start: self._slot(filler, step) for filler in fillers if not filler.use.is_piece}
+        extra: list[bytes | int] = []
+        is_in_jar = False
+        for leaf in cookie_leaves(value):
+            name = str(leaf.path[0])
+            if leaf.start in spans:
+                extra += [b"; " + name.encode("latin-1") + b"=", spans[leaf.start]]
+            elif self._reading.cookies.is_from_jar(name) or self._is_brought_along(exchange, name, leaf.value):
+                is_in_jar = True
+                if self._reading.cookies.is_brought(name, exchange.start_ns):
+                    self._is_brought_along(exchange, name, leaf.value)
+            else:
+                extra.append(b"; " + name.encode("latin-1") + b"=" + leaf.value)
+        if is_in_jar:
+            jar = self.slots.cookie_header()
+            self.consumers.setdefault(jar, []).append(Consumer(step=step, place="header cookie"))
+            return (jar, *_joined(extra))
+        joined = _joined(extra)
+        return (joined[0][2:], *joined[1:]) if joined and isinstance(joined[0], bytes) else joined
+
+    def _is_brought_along(self, exchange: Exchange, name: str, value: bytes) -> bool:
+        """Put a cookie of the page's host that the browser had from before into the jar's beginning."""
+        if exchange.origin.host != self._page_host:
+            return False
+        self._cookies.setdefault(name.encode("latin-1"), value)
+        return True
+
+    def initial_cookies(self) -> tuple[InitialCookie, ...]:
+        """Return the cookies that the jar begins with."""
+        return tuple(InitialCookie(name=name, value=(value,)) for name, value in self._cookies.items())
+
+    def _body(self, exchange: Exchange, fillers: Sequence[Filler], step: int) -> Template:
+        body = exchange.request_body.data
+        if not body:
+            return ()
+        if len(body) > MAX_WALKED_BYTES or header(exchange.request_headers, b"content-encoding"):
+            return (body,)
+        return self._cut(body, fillers, step, "body")
+
+    # Messages.
+
+    def message(self, event: EventRef, message: Message, step: int) -> Template:
+        """Return the template of a sent message; binary ones stay as they are."""
+        if message.opcode is not Opcode.TEXT or len(message.data) > MAX_WALKED_BYTES:
+            return (message.data,)
+        return self._cut(message.data, self._bindings.fillers(event), step, "message")
+
+    def responder(
+        self,
+        at: EventRef,
+        data: bytes,
+        uses: Sequence[Use],
+        echoes: Sequence[tuple[Use, Sighting]],
+        exchange: Exchange,
+    ) -> Template:
+        """Return the template of a message that repeats what was just received.
+
+        Args:
+            at: stands for the responder among the events.
+            uses: of the example ``data``.
+            echoes: the uses among them that repeat a value, and where the answered message holds it.
+            exchange: the handshake.
+        """
+        spans: list[Span] = []
+        taken: set[int] = set()
+        for use, sighting in echoes:
+            slot = self.slots.extracted(sighting, use.value, exchange, at=at)
+            spans.append(Span(use.start, use.end, self.slots.coded(slot, use.coding)))
+            taken.add(use.start)
+        for use in uses:
+            generator = self._bindings.generator(use.value) if use.start not in taken else ""
+            if generator:
+                spans.append(Span(use.start, use.end, self.slots.generated(use.value, generator, use.coding)))
+        return cut(data, spans)
+
+    # Spans.
+
+    def _cut(self, raw: bytes, fillers: Iterable[Filler], step: int, place: str) -> Template:
+        spans = [Span(f.use.start, f.use.end, self._slot(f, step)) for f in _outermost(fillers)]
+        for found in find_inputs(raw, is_json=place in ("body", "message") and raw.lstrip()[:1] in (b"{", b"[")):
+            slot = self.slots.input(found.column, found.codec)
+            self._consume(slot, step, place, [])
+            spans.append(Span(found.start, found.end, slot))
+        for text in self._finder.find(raw):
+            recorded = raw[text.start : text.end]
+            slot = self.slots.origin(text.origin, text.form, recorded, is_escaped=text.is_escaped)
+            self._consume(slot, step, place, [])
+            spans.append(Span(text.start, text.end, slot))
+        origin = self._finder.authority(raw)
+        if origin >= 0:
+            spans.append(Span(0, len(raw), self.slots.origin(origin, "authority", raw, is_escaped=False)))
+        return cut(raw, spans)
+
+    def _slot(self, filler: Filler, step: int) -> int:
+        use, match = filler.use, filler.match
+        if match is None:
+            slot = self.slots.generated(use.value, filler.generator, use.coding)
+            self._consume(slot, step, use.place, [])
+            return slot
+        exchange = self._reading.track.exchanges[match.sighting.event[0]]
+        plain = self.slots.extracted(match.sighting, use.value, exchange)
+        slot = self.slots.coded(plain, use.coding)
+        self._consume(slot, step, use.place, match.terms)
+        return slot
+
+    def _consume(self, slot: int, step: int, place: str, terms: Terms) -> None:
+        consumers = self.consumers.setdefault(self.slots.base(slot), [])
+        consumers.append(Consumer(step=step, place=place, terms=terms))
+
+
+def _outermost(fillers: Iterable[Filler]) -> Iterator[Filler]:
+    """Yield the fillers in order of their place, without those inside of others."""
+    end = -1
+    for filler in sorted(fillers, key=lambda filler: (filler.use.start, -filler.use.end, filler.use.is_piece)):
+        if filler.use.start >= end:
+            yield filler
+            end = filler.use.end
+
+
+def _joined(parts: Iterable[bytes | int]) -> Template:
+    joined: list[bytes | int] = []
+    for part in parts:
+        if joined and isinstance(part, bytes) and isinstance(joined[-1], bytes):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)

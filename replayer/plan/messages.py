@@ -1,0 +1,175 @@
+"""Kinds of messages: where the messages of a socket route name their kind, and what all messages of a kind share. Pure.
+
+The place of the kind is learned from a sample of each route and direction. The virtual user finds a kind by searching a
+message for the last key of that place, so only places that this search finds first are taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from captures.leaves import JsonPath
+from captures.records import Message, Opcode, Peer
+from replayer.plan.expectations import Learner
+from replayer.plan.records import MessageKind
+from replayer.plan.sightings import parsed
+
+_SAMPLE = 300
+_FIRST = 100
+_MAX_KINDS = 64
+_MAX_VALUE_CHARS = 80
+SEARCHED_BYTES = 4096
+"""How far into a message its kind is looked for, by the virtual user too."""
+
+# In order of preference where several keys would do.
+_NAMES = (
+    "type",
+    "msg_type",
+    "messagetype",
+    "event",
+    "action",
+    "op",
+    "method",
+    "kind",
+    "cmd",
+    "command",
+    "t",
+    "e",
+    "channel",
+    "topic",
+)
+
+FamilyKey = tuple[int, str]
+"""Number of the origin and templated path of a socket route."""
+
+
+class Kinds:
+    """All kinds of messages of a capture, numbered in order of appearance."""
+
+    def __init__(self) -> None:
+        self._samples: dict[tuple[FamilyKey, bool], list[Message]] = {}
+        self._places: dict[tuple[FamilyKey, bool], JsonPath] = {}
+        self._numbers: dict[tuple[FamilyKey, bool, str], int] = {}
+        self._keys: list[tuple[FamilyKey, bool, str]] = []
+        self.learners: list[Learner] = []
+
+    def sample(self, family: FamilyKey, messages: Sequence[Message]) -> None:
+        """Take messages of one socket into the sample of its route."""
+        for is_sent in (False, True):
+            own = [m for m in messages if (m.sender is Peer.CLIENT) is is_sent and m.opcode is Opcode.TEXT]
+            self._samples.setdefault((family, is_sent), []).extend(_spread(own))
+
+    def learn(self) -> None:
+        """Find the places of the kinds, once all sockets are sampled."""
+        for key, messages in self._samples.items():
+            self._places[key] = _place_of(_spread(messages))
+        self._samples.clear()
+
+    def place(self, family: FamilyKey, *, is_sent: bool) -> JsonPath:
+        """Return where messages of this direction name their kind, () where they do not."""
+        return self._places.get((family, is_sent), ())
+
+    def number(self, family: FamilyKey, *, is_sent: bool, document: Any) -> int:
+        """Return the number of a message's kind; ``document`` is None for what is no JSON."""
+        value = kind_value(document, self.place(family, is_sent=is_sent))
+        key = (family, is_sent, value)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.learners)
+            self._keys.append(key)
+            self.learners.append(Learner())
+        return number
+
+    def value(self, number: int) -> str:
+        """Return what stands at the place of the kind."""
+        return self._keys[number][2]
+
+    def records(self, routes: dict[FamilyKey, int]) -> tuple[MessageKind, ...]:
+        """Return the kinds as the plan holds them; ``routes`` gives the number of each socket route."""
+        return tuple(
+            MessageKind(
+                name=value or "message",
+                route=routes[family],
+                value=value,
+                is_sent=is_sent,
+                n_recorded=learner.n,
+                expectation=learner.expectation(),
+            )
+            for (family, is_sent, value), learner in zip(self._keys, self.learners, strict=True)
+        )
+
+
+def kind_value(document: Any, place: JsonPath) -> str:
+    """Return the text at ``place``, "" where there is none."""
+    for key in place:
+        if not isinstance(document, dict):
+            return ""
+        document = document.get(key)
+    return document if place and isinstance(document, str) and len(document) <= _MAX_VALUE_CHARS else ""
+
+
+def _spread(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the first messages and others evenly from the rest."""
+    if len(messages) <= _SAMPLE:
+        return messages
+    step = -(-(len(messages) - _FIRST) // (_SAMPLE - _FIRST))
+    return [*messages[:_FIRST], *messages[_FIRST::step]]
+
+
+def _place_of(messages: Sequence[Message]) -> JsonPath:
+    values: dict[JsonPath, Counter[str]] = {}
+    n_documents = 0
+    for message in messages:
+        document = parsed(message.data)
+        if isinstance(document, dict):
+            n_documents += 1
+            for place, value in _names_in(document):
+                if _is_found_first(message.data, place, value):
+                    values.setdefault(place, Counter())[value] += 1
+    ranked = sorted(
+        (found.total() * 5 < n_documents * 4, _preference(place), -found.total(), place)
+        for place, found in values.items()
+        if _is_kind(place, found, n_documents)
+    )
+    return ranked[0][-1] if ranked else ()
+
+
+def _names_in(document: dict[str, Any]) -> Iterator[tuple[JsonPath, str]]:
+    for key, value in document.items():
+        if isinstance(value, str):
+            yield (key,), value
+        elif isinstance(value, dict):
+            for inner, text in value.items():
+                if isinstance(text, str):
+                    yield (key, inner), text
+
+
+def _preference(place: JsonPath) -> tuple[int, int]:
+    """Return the rank of a place: names of convention before others, the top before what lies below."""
+    name = str(place[-1]).lower()
+    is_named = name in _NAMES
+    return (0 if is_named else 2) + len(place) - 1, _NAMES.index(name) if is_named else 0
+
+
+def _is_kind(place: JsonPath, found: Counter[str], n_documents: int) -> bool:
+    """A kind has few values; a key that no convention names must stand in every message and tell kinds apart."""
+    n = found.total()
+    if len(found) > _MAX_KINDS or any(len(value) > _MAX_VALUE_CHARS for value in found):
+        return False
+    if str(place[-1]).lower() in _NAMES:
+        return n * 5 >= n_documents and (len(found) * 2 <= n or len(found) <= 16)
+    return n == n_documents >= 4 and 2 <= len(found) <= n // 2
+
+
+def _is_found_first(data: bytes, place: JsonPath, value: str) -> bool:
+    found = _search(str(place[-1])).search(data, 0, SEARCHED_BYTES)
+    return found is not None and found.group(1) == value.encode()
+
+
+@lru_cache(maxsize=256)
+def _search(key: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"%s"\s*:\s*"?([^",}\]\s]*)' % re.escape(key.encode()))

@@ -1,0 +1,196 @@
+"""One pass over each session in the order in which its client knew things: matches, shapes, message kinds. Pure.
+
+Every response and message is decoded and parsed once, for all who want to know something of it, and dropped again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from captures.bodies import header
+from captures.leaves import JsonPath
+from captures.records import Exchange, Opcode, Peer, Socket
+from replayer.plan.cookies import CookieLog
+from replayer.plan.correlate import Index, Match
+from replayer.plan.expectations import shape_of
+from replayer.plan.messages import FamilyKey, Kinds
+from replayer.plan.pairing import Entry, Hit, SocketLog
+from replayer.plan.records import RouteKind
+from replayer.plan.requests import decoded_response
+from replayer.plan.routes import Shape, shape_for_routes
+from replayer.plan.selection import Track
+from replayer.plan.sightings import Wanted, media_kind, of_headers, of_json, of_text, parsed, pieces
+from replayer.plan.values import EventRef, Use, uses_of_message, uses_of_request
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the plan keeps of a response.
+
+    Attributes:
+        n_bytes: decoded size, -1 where the body was cut or could not be decoded.
+        required, non_empty: its paths (``expectations.shape_of``).
+        shape: for comparing routes.
+    """
+
+    n_bytes: int = -1
+    required: tuple[JsonPath, ...] = ()
+    non_empty: tuple[JsonPath, ...] = ()
+    shape: Shape = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What one session showed.
+
+    Attributes:
+        uses: by event.
+        matches: uses whose value the server had shown, in order of their sending.
+        unmatched: the other uses, in order.
+        answers: by position of the exchange.
+        logs: of the sockets, by position of the handshake.
+        cookies: what responses set.
+        constants: values that stand in scripts of the page.
+    """
+
+    track: Track
+    cookies: CookieLog
+    uses: dict[EventRef, list[Use]] = field(default_factory=dict)
+    matches: list[Match] = field(default_factory=list)
+    unmatched: list[Use] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    logs: dict[int, SocketLog] = field(default_factory=dict)
+    constants: set[bytes] = field(default_factory=set)
+
+
+_SHOWN, _SENT = 0, 1
+
+
+def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> Reading:
+    """Read one session.
+
+    Args:
+        kinds: has learned where messages name their kind; learns what the kinds look like.
+        families: the socket routes, by position of the handshake.
+    """
+    reading = Reading(track=track, answers=[Answer() for _ in track.exchanges], cookies=CookieLog(track))
+    for position, exchange in enumerate(track.exchanges):
+        _take_uses(reading, position, exchange, reading.cookies.names)
+    wanted = Wanted(use for uses in reading.uses.values() for use in uses)
+    index = Index()
+    for t_ns, what, position, message in sorted(_events(track)):
+        event = (position, message)
+        if what == _SENT:
+            _match(reading, index, event)
+            if message >= 0:
+                _take_sent(reading, event, kinds, families[position])
+        elif message < 0:
+            _read_answer(reading, index, wanted, position, t_ns)
+        else:
+            _read_message(reading, index, wanted, event, kinds, families[position])
+    return reading
+
+
+def _take_uses(reading: Reading, position: int, exchange: Exchange, jar: Collection[str]) -> None:
+    uses = uses_of_request(exchange, (position, -1))
+    reading.uses[position, -1] = [use for use in uses if not (use.place.startswith("cookie ") and use.key in jar)]
+    if exchange.socket is None:
+        return
+    log = reading.logs[position] = SocketLog(messages=exchange.socket.messages)
+    for number, message in enumerate(exchange.socket.messages):
+        if message.sender is Peer.CLIENT and message.opcode is Opcode.TEXT:
+            uses = uses_of_message(message.data, (position, number))
+            reading.uses[position, number] = log.uses[number] = uses
+
+
+def _events(track: Track) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (time, shown or sent, exchange, message): at one instant, what was shown comes before what was sent."""
+    for position, exchange in enumerate(track.exchanges):
+        yield exchange.start_ns, _SENT, position, -1
+        socket = exchange.socket
+        if socket is None:
+            if exchange.end_ns is not None and exchange.status is not None:
+                yield max(exchange.end_ns, exchange.start_ns + 1), _SHOWN, position, -1
+            continue
+        yield max(socket.open_ns, exchange.start_ns + 1), _SHOWN, position, -1
+        yield from _message_events(socket, position)
+
+
+def _message_events(socket: Socket, position: int) -> Iterator[tuple[int, int, int, int]]:
+    t_ns = socket.open_ns + 1
+    for number, message in enumerate(socket.messages):
+        t_ns = max(t_ns, message.t_ns)
+        yield t_ns, _SENT if message.sender is Peer.CLIENT else _SHOWN, position, number
+
+
+def _match(reading: Reading, index: Index, event: EventRef) -> None:
+    uses = reading.uses.get(event, ())
+    for use in uses:
+        match = index.match(use)
+        if match is None:
+            reading.unmatched.append(use)
+        else:
+            reading.matches.append(match)
+    index.send(uses)
+
+
+def _take_sent(reading: Reading, event: EventRef, kinds: Kinds, family: FamilyKey) -> None:
+    log = reading.logs[event[0]]
+    message = log.messages[event[1]]
+    document = parsed(message.data) if message.opcode is Opcode.TEXT else None
+    number = kinds.number(family, is_sent=True, document=document)
+    kinds.learners[number].add(message.size_bytes, document)
+    log.entries.append(Entry(event[1], message.t_ns, True, number))
+
+
+def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, t_ns: int) -> None:
+    exchange, event = reading.track.exchanges[position], (position, -1)
+    echoed = reading.uses[event]
+    index.show(of_headers(exchange, event, t_ns, wanted), echoed)
+    if exchange.socket is not None or not exchange.response_body.data:
+        if exchange.response_body.size_bytes == 0:
+            reading.answers[position].n_bytes = 0
+        return
+    text = decoded_response(exchange)
+    kind = media_kind(header(exchange.response_headers, b"content-type") or b"")
+    if not exchange.response_body.is_cut and text:
+        reading.answers[position].n_bytes = len(text)
+    if reading.track.kinds[position] is RouteKind.ASSET:
+        if kind in ("text", "html"):
+            values = wanted.values
+            reading.constants.update(piece for start, end in pieces(text) if (piece := text[start:end]) in values)
+        return
+    document = parsed(text) if kind != "html" and text.lstrip()[:1] in (b"{", b"[") else None
+    if document is not None:
+        index.show(of_json(document, event, t_ns, wanted), echoed)
+        reading.answers[position] = _answer(len(text), document)
+    elif kind != "other":
+        index.show(of_text(text, event, t_ns, wanted, is_html=kind == "html"), echoed)
+
+
+def _answer(n_bytes: int, document: Any) -> Answer:
+    required, non_empty = shape_of(document)
+    return Answer(n_bytes, tuple(required), tuple(non_empty), shape_for_routes(document))
+
+
+def _read_message(
+    reading: Reading, index: Index, wanted: Wanted, event: EventRef, kinds: Kinds, family: FamilyKey
+) -> None:
+    log = reading.logs[event[0]]
+    message = log.messages[event[1]]
+    is_text = message.opcode is Opcode.TEXT
+    document = parsed(message.data) if is_text else None
+    number = kinds.number(family, is_sent=False, document=document)
+    kinds.learners[number].add(message.size_bytes, document)
+    log.entries.append(Entry(event[1], message.t_ns, False, number))
+    if document is not None:
+        seen = list(of_json(document, event, message.t_ns, wanted))
+    elif is_text:
+        seen = list(of_text(message.data, event, message.t_ns, wanted, is_html=False))
+    else:
+        return
+    if seen:
+        log.hits[event[1]] = [Hit(value, sighting.path, sighting.key) for value, sighting in seen]
+        index.show(seen)

@@ -1,0 +1,330 @@
+"""What a compiled capture is: scripts of steps, templates with slots, extractors, expectations. Pure data.
+
+The compiler (``compile``) writes these, the virtual user (``replayer.user``) plays them. Nothing here names a target:
+recorded origins are numbers, and the slots of kind ``ORIGIN`` are filled when a run knows where it goes.
+
+All times are int nanoseconds; ``at_ns`` is relative to the start of the script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from captures.records import Origin
+
+# A template is rendered by joining its segments: bytes stand for themselves, an int is the number of a slot.
+Template = tuple[bytes | int, ...]
+
+# Where a value lies in a JSON document: keys and list positions from the root.
+JsonPath = tuple[str | int, ...]
+
+
+class StepKind(IntEnum):
+    """What one step of a virtual user does."""
+
+    REQUEST = 1
+    """Send a request, end with its response."""
+    CONNECT = 2
+    """Open a WebSocket, end with the 101."""
+    SEND = 3
+    """Send one message; ends when it is handed to the socket."""
+    RECEIVE = 4
+    """Wait for one message that matches; ends when it arrives."""
+    CLOSE = 5
+    """Close a WebSocket from our side; ends with the server's close frame."""
+
+
+class SlotKind(Enum):
+    """Where the value of a slot comes from."""
+
+    ORIGIN = "origin"
+    """The target that replaces a recorded origin; ``detail`` is ``<origin number>:<form>``, form one of ``origin``
+    (``https://host:port``), ``authority`` (``host:port``), ``ws_origin`` (``wss://host:port``)."""
+    COOKIE_HEADER = "cookie_header"
+    """The jar as a header value pair list, ``a=1; b=2``; a header whose value is only this slot is left out when
+    empty."""
+    EXTRACTED = "extracted"
+    """A value that a response or message of this very user carried."""
+    GENERATED = "generated"
+    """A value the recorded client minted; ``detail`` names the generator: ``uuid4``, ``epoch_ms``, ``epoch_s``,
+    ``iso``, ``hex:<n>``."""
+    INPUT = "input"
+    """A column of the identities; ``detail`` is the column's name."""
+    DERIVED = "derived"
+    """Another slot's value in another coding; ``detail`` is ``<slot number>:<codec>``."""
+
+
+class Codec(Enum):
+    """How a value is written where it was found or where it is used."""
+
+    RAW = "raw"
+    PERCENT = "percent"
+    """RFC 3986 percent-encoding of everything but unreserved characters."""
+    FORM = "form"
+    """``application/x-www-form-urlencoded``: percent-encoding with ``+`` for the space."""
+    HTML = "html"
+    """HTML character references."""
+    JSON_STRING = "json_string"
+    """The inside of a JSON string literal."""
+    BASE64 = "base64"
+    BASE64URL = "base64url"
+
+
+class Source(Enum):
+    """Which part of a response or message an extractor reads."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    JSON = "json"
+    TEXT = "text"
+
+
+class RouteKind(Enum):
+    """What a route serves; assets are left out of the headline ``http`` series."""
+
+    API = "api"
+    DOCUMENT = "document"
+    ASSET = "asset"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A per-user variable.
+
+    Attributes:
+        name: for people, unique in its script: ``access_token``, ``csrf_2``.
+        kind: where its value comes from; ``detail`` as the kind says.
+        recorded: the recorded value (of an ORIGIN slot the recorded text).
+    """
+
+    name: str
+    kind: SlotKind
+    detail: str = ""
+    recorded: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extractor:
+    """Fills one slot from one response or message.
+
+    Attributes:
+        slot: number of the EXTRACTED slot it fills.
+        source: which part is read. HEADER and COOKIE use ``name``; JSON uses ``path``; TEXT takes what stands between
+            the first ``left`` and the next ``right`` of the decoded body. A HEADER with ``left`` is cut in the same
+            way, up to its end where ``right`` is empty: one segment or field of a Location.
+        codec: how the value is written there; the slot holds the decoded value.
+        prefix: bytes that precede the value inside the part found (``Bearer ``), removed.
+    """
+
+    slot: int
+    source: Source
+    name: str = ""
+    path: JsonPath = ()
+    left: bytes = b""
+    right: bytes = b""
+    codec: Codec = Codec.RAW
+    prefix: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the recording shows an answer or a message to look like.
+
+    Attributes:
+        statuses: allowed status codes; empty for messages.
+        content_type: lower-case media type without parameters, or b"" for any.
+        min_bytes, max_bytes: inclusive size range of the decoded body or message.
+        required: JSON paths that every recorded example has; empty where the body is not JSON.
+        non_empty: JSON paths of arrays and objects that were never empty in the recording.
+    """
+
+    statuses: tuple[int, ...] = ()
+    content_type: bytes = b""
+    min_bytes: int = 0
+    max_bytes: int = 1 << 62
+    required: tuple[JsonPath, ...] = ()
+    non_empty: tuple[JsonPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTemplate:
+    """A request before it is encoded for a wire.
+
+    ``headers`` hold no Host, no hop-by-hop, Content-Length, Transfer-Encoding or ``Sec-WebSocket-*`` header: the wire
+    makes those. The jar's cookies stand as a header ``cookie`` whose template holds the COOKIE_HEADER slot.
+    ``subprotocols`` and ``offers_deflate`` are of WebSocket handshakes only.
+    """
+
+    method: bytes
+    target: Template
+    headers: tuple[tuple[bytes, Template], ...]
+    body: Template = ()
+    subprotocols: tuple[str, ...] = ()
+    offers_deflate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """How a received message is known to answer a sent one.
+
+    ``send_path`` in the sent and ``reply_path`` in the received message hold equal values. Both empty: the next message
+    of the kind answers the oldest open send.
+    """
+
+    send_path: JsonPath = ()
+    reply_path: JsonPath = ()
+    rule: str = ""
+    support: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing a virtual user does.
+
+    Attributes:
+        index: position in ``Script.steps``, which is in order of ``at_ns``.
+        route: number of the route it is measured under.
+        origin: number of the recorded origin it goes to.
+        at_ns: recorded start (RECEIVE: recorded arrival).
+        duration_ns: recorded end − start, 0 where it never ended.
+        needs: steps (all earlier ones) that must have ended before this one may start.
+        think_ns: recorded reaction time after the last of ``needs`` ended, at least 0; 0 without needs.
+        exchange: the capture's exchange it was compiled from.
+        request: of REQUEST and CONNECT.
+        socket: of CONNECT, SEND, RECEIVE and CLOSE: number in ``Script.sockets``.
+        payload, is_text: of SEND.
+        reply: of SEND: index of the RECEIVE step that is its answer, or -1.
+        reply_to: of RECEIVE: index of the SEND step it answers, or -1.
+        message_kind: of SEND and RECEIVE: number in ``Plan.message_kinds``.
+        pairing: of a RECEIVE with ``reply_to``.
+        close_code: of CLOSE.
+        is_unsafe: method or operation that writes.
+        kept_open: a response that streamed or waited on purpose (SSE, long poll): no request deadline, no latency.
+    """
+
+    index: int
+    kind: StepKind
+    route: int
+    origin: int
+    at_ns: int
+    duration_ns: int = 0
+    needs: tuple[int, ...] = ()
+    think_ns: int = 0
+    exchange: int = 0
+    request: RequestTemplate | None = None
+    socket: int = -1
+    payload: Template = ()
+    is_text: bool = True
+    reply: int = -1
+    reply_to: int = -1
+    message_kind: int = -1
+    pairing: Pairing | None = None
+    close_code: int = 1000
+    is_unsafe: bool = False
+    kept_open: bool = False
+    extractors: tuple[Extractor, ...] = ()
+    expectation: Expectation = Expectation()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """A heartbeat: every message of ``message_kind`` is answered at once with ``payload``, as the recorded client did.
+
+    ``extractors`` fill the slots of ``payload`` from the message that is answered. Responders are no steps: the server
+    decides how often they fire, and no step waits for them.
+    """
+
+    message_kind: int
+    payload: Template
+    is_text: bool = True
+    extractors: tuple[Extractor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketScript:
+    """One WebSocket of a script.
+
+    ``discriminator`` is where its JSON messages name their kind (``("type",)``), empty where they do not.
+    ``closed_by_server`` : the recording ended it so; there is no CLOSE step then.
+    """
+
+    route: int
+    connect: int
+    discriminator: JsonPath = ()
+    closed_by_server: bool = False
+    close_code: int = 1000
+    responders: tuple[Responder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageKind:
+    """One kind of message on one socket route: ``value`` is what stands at the socket's discriminator.
+
+    ``n_recorded`` counts it in all sessions; ``is_sent`` is True for messages of the client.
+    """
+
+    name: str
+    route: int
+    value: str
+    is_sent: bool
+    n_recorded: int
+    expectation: Expectation = Expectation()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A templated endpoint: ``GET /api/quotes/{id}``, ``WS /ws/market``."""
+
+    name: str
+    kind: RouteKind
+    origin: int
+    n_recorded: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialCookie:
+    """A cookie the recorded browser sent although no recorded response set it; ``value`` may use slots."""
+
+    name: bytes
+    value: Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One session's plan: what one virtual user plays.
+
+    Attributes:
+        session: number of the recorded session.
+        start_ns: recorded start, relative to the first session of the capture.
+        duration_ns: recorded time from the first step's start to the last step's end.
+    """
+
+    session: int
+    start_ns: int
+    duration_ns: int
+    steps: tuple[Step, ...]
+    slots: tuple[Slot, ...]
+    sockets: tuple[SocketScript, ...]
+    cookies: tuple[InitialCookie, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A compiled capture.
+
+    Attributes:
+        capture_sha256: hex digest of the capture file.
+        origins: recorded origins that steps go to; number 0 is the page's, which ``--target`` replaces.
+        dropped_origins: (origin, exchanges left out) of all others.
+        anchor_wall_ns: wall clock at the start of the first session (ns since the epoch).
+    """
+
+    capture_sha256: str
+    origins: tuple[Origin, ...]
+    routes: tuple[Route, ...]
+    message_kinds: tuple[MessageKind, ...]
+    scripts: tuple[Script, ...]
+    dropped_origins: tuple[tuple[str, int], ...] = ()
+    anchor_wall_ns: int = 0

@@ -1,0 +1,216 @@
+"""How likely it is that a value was minted by the server for this one user: integer terms, all of them kept. Pure.
+
+Source: the terms are those of recording.md §3.3, step 4, sharpened where two recordings of one page showed them wrong:
+positions in lists and words of a language count against a value, following a created resource or a redirect counts for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+
+ACCEPTED = 5
+"""Values with this score or more become slots."""
+SUGGESTED = 2
+"""From here on a literal is worth a line of explanation."""
+
+_LEXICON = (
+    "code",
+    "continuation",
+    "csrf",
+    "cursor",
+    "etag",
+    "ifmatch",
+    "key",
+    "nonce",
+    "otp",
+    "session",
+    "sid",
+    "state",
+    "ticket",
+    "token",
+    "uuid",
+    "version",
+    "xsrf",
+)
+_ID_KEYS = frozenset(
+    {
+        "ack",
+        "ackid",
+        "callid",
+        "cid",
+        "correlationid",
+        "guid",
+        "id",
+        "inreplyto",
+        "invocationid",
+        "messageid",
+        "msgid",
+        "no",
+        "nonce",
+        "number",
+        "ref",
+        "replyto",
+        "reqid",
+        "requestid",
+        "rid",
+        "seq",
+        "txid",
+        "uid",
+        "uuid",
+    }
+)
+_CREDENTIALS = re.compile(
+    r"pass(?:word|wd|phrase|code)?|pwd|pin|otp|totp|mfacode|user(?:name)?|login|loginid|email|e?mailaddress"
+    r"|account(?:name)?|clientsecret|apikey"
+)
+_NOT_ALNUM = re.compile(r"[^a-z0-9]")
+
+_UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
+_ULID = re.compile(rb"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_HEX = re.compile(rb"[0-9a-f]{16,}|[0-9A-F]{16,}")
+_DIGITS = re.compile(rb"\d+")
+_FIXED = re.compile(
+    rb"(?i:true|false|null|undefined|none|nan|yes|no|on|off)"
+    rb"|\d{4}-\d\d-\d\d|[a-z]{2}(?:[-_][A-Z]{2})|v?\d+(?:\.\d+){1,3}|[a-z]+/[a-z0-9.+-]+|#[0-9a-fA-F]{3,8}"
+)
+# English words of 16 letters and more have 2.8 to 3.5 bits per letter, random letters of that number 3.6 to 4.3.
+_RANDOM_BITS = 3.6
+_WORDS = re.compile(rb"[A-Za-z]+(?:[ ,.:;'&_-]+[A-Za-z]+)*[.!?]?|.*[ \t\n\x80-\xff].*", re.DOTALL)
+
+
+class ValueClass:
+    """Names of the shapes of values."""
+
+    UUID = "uuid"
+    JWT = "jwt"
+    ULID = "ulid"
+    HEX = "hex"
+    DIGITS = "digits"
+    FIXED = "fixed"
+    WORDS = "words"
+    OTHER = "other"
+
+
+TOKEN_CLASSES = frozenset({ValueClass.UUID, ValueClass.JWT, ValueClass.ULID, ValueClass.HEX})
+PLAIN_CLASSES = frozenset({ValueClass.UUID, ValueClass.ULID, ValueClass.HEX, ValueClass.DIGITS, ValueClass.JWT})
+"""Shapes whose values look the same in every coding."""
+
+_CLASSES = (
+    (ValueClass.UUID, _UUID),
+    (ValueClass.JWT, _JWT),
+    (ValueClass.ULID, _ULID),
+    (ValueClass.DIGITS, _DIGITS),
+    (ValueClass.HEX, _HEX),
+    (ValueClass.FIXED, _FIXED),
+    (ValueClass.WORDS, _WORDS),
+)
+
+
+@lru_cache(maxsize=65536)
+def value_class(value: bytes) -> str:
+    """Return the shape of a value, one of ``ValueClass``."""
+    found = next((name for name, pattern in _CLASSES if pattern.fullmatch(value)), ValueClass.OTHER)
+    if found == ValueClass.WORDS and len(value) >= 16 and value.isalpha() and entropy_bits(value) >= _RANDOM_BITS:
+        return ValueClass.OTHER
+    return found
+
+
+@lru_cache(maxsize=65536)
+def entropy_bits(value: bytes) -> float:
+    """Return Shannon's entropy in bits per byte, H = −Σ p·log2 p; ``abab`` has 1.0.
+
+    Source: C. E. Shannon, A Mathematical Theory of Communication, 1948, §6.
+    """
+    n = len(value)
+    return sum(-count / n * math.log2(count / n) for _, count in sorted(Counter(value).items()))
+
+
+@lru_cache(maxsize=65536)
+def plain_key(key: str) -> str:
+    """Return a name as it is compared: lower case, letters and digits only, without a leading ``x``-prefix."""
+    lowered = key.lower()
+    return _NOT_ALNUM.sub("", lowered.removeprefix("x-"))
+
+
+@lru_cache(maxsize=65536)
+def is_id_key(key: str) -> bool:
+    """Tell whether a name says that its value identifies something."""
+    plain = plain_key(key)
+    return plain in _ID_KEYS or plain.endswith(("id", "uuid")) or key.endswith(("_no", "No", "_ref", "Ref"))
+
+
+@lru_cache(maxsize=65536)
+def is_telling_key(key: str) -> bool:
+    """Tell whether a name is one that applications give to minted values."""
+    plain = plain_key(key)
+    return is_id_key(key) or any(word in plain for word in _LEXICON)
+
+
+@lru_cache(maxsize=65536)
+def is_credential_key(key: str) -> bool:
+    """Tell whether a name is one that login forms give to what a person types."""
+    return _CREDENTIALS.fullmatch(plain_key(key)) is not None
+
+
+@lru_cache(maxsize=65536)
+def is_same_key(used: str, shown: str) -> bool:
+    """Tell whether two names mean one thing: ``X-CSRF-Token`` and ``csrf``, ``orders`` and ``orderId``."""
+    a, b = plain_key(used), plain_key(shown)
+    if not a or not b:
+        return False
+    if a == b or singular(a) == singular(b):
+        return True
+    if min(len(a), len(b)) >= 4 and (a.endswith(b) or b.endswith(a) or a.startswith(b) or b.startswith(a)):
+        return True
+    return b in (singular(a) + "id", a + "id") or a in (singular(b) + "id", b + "id")
+
+
+def singular(word: str) -> str:
+    """Return the singular of an English noun, as far as URLs need it."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
+
+
+Terms = list[tuple[str, int]]
+
+
+def shape_terms(value: bytes) -> Terms:
+    """Return what the value alone says."""
+    terms: Terms = []
+    kind = value_class(value)
+    n = len(value)
+    if n >= 16:
+        terms.append(("16 characters or more", 3))
+    elif n >= 8:
+        terms.append(("8 characters or more", 2))
+    elif n < 4:
+        terms.append(("under 4 characters", -3))
+    if kind in TOKEN_CLASSES:
+        terms.append((f"looks like {kind}", 3))
+    if kind == ValueClass.FIXED:
+        terms.append(("a constant of the protocol, a date, a version", -5))
+    elif kind == ValueClass.WORDS:
+        terms.append(("words", -3))
+    elif n >= 8 and entropy_bits(value) >= 3.0:
+        terms.append(("3 bits of entropy per character", 2))
+    return terms
+
+
+def name_terms(used: str, shown: str) -> Terms:
+    """Return what the names at both ends say."""
+    terms: Terms = []
+    if is_same_key(used, shown):
+        terms.append((f"the same name, {used} and {shown}", 3))
+    if is_telling_key(shown) or is_telling_key(used):
+        terms.append(("a name given to minted values", 2))
+    return terms
+
+
+def total(terms: Terms) -> int:
+    """Return the score."""
+    return sum(points for _, points in terms)

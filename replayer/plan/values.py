@@ -1,0 +1,273 @@
+"""What a recorded client sent, taken apart into uses: one value at one place of one request or message. Pure.
+
+Only places that a template may fill are taken: path segments, query and form fields, JSON leaves, cookies, and the
+headers that carry values of the application. A use knows its span, so a template is cut without writing anything anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from captures.bodies import header
+from captures.leaves import (
+    Coding,
+    JsonPath,
+    Leaf,
+    body_leaves,
+    cookie_leaves,
+    form_leaves,
+    json_leaves,
+    looks_like_json,
+    path_leaves,
+    text_runs,
+)
+from captures.records import Exchange
+from replayer.plan.requests import is_dropped
+
+MAX_WALKED_BYTES = 4 * 1024 * 1024
+"""Bodies of requests above this size are uploads: they stay literal."""
+
+EventRef = tuple[int, int]
+"""An exchange's position among the compiled ones of its session, and its message's position, or -1 for itself."""
+
+_SCHEME = re.compile(rb"(?:[A-Za-z][A-Za-z0-9_-]{1,15}) +(?=\S)")
+# What browsers say of themselves; nothing of it was minted by the application.
+_SILENT = frozenset(
+    {
+        b"accept",
+        b"accept-charset",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"content-encoding",
+        b"content-type",
+        b"dnt",
+        b"origin",
+        b"pragma",
+        b"range",
+        b"upgrade-insecure-requests",
+        b"user-agent",
+        b"x-requested-with",
+    }
+)
+
+
+class Part(Enum):
+    """Which part of what the client sent."""
+
+    TARGET = "target"
+    HEADER = "header"
+    BODY = "body"
+
+
+@dataclass(slots=True, kw_only=True)
+class Use:
+    """One value that the client sent.
+
+    Attributes:
+        event: what sent it.
+        part: with ``header``, the position among the request's headers, where it is one.
+        start, end: span in the part as sent.
+        coding: how ``value`` is written there.
+        key: name for comparing with the producer's: the field, the header, the segment before.
+        path: in a JSON body or message.
+        place: for people, and to compare sessions: ``query ticket``, ``json /id``, ``header x-csrf-token``.
+        segment: position of a path segment, else -1; ``before`` is the path up to it.
+        is_piece: a part of a value that is longer.
+    """
+
+    event: EventRef
+    part: Part
+    header: int = -1
+    start: int
+    end: int
+    coding: Coding
+    value: bytes
+    key: str
+    path: JsonPath = ()
+    place: str
+    segment: int = -1
+    before: str = ""
+    is_piece: bool = False
+
+
+def uses_of_request(exchange: Exchange, event: EventRef) -> list[Use]:
+    """Return the uses of a request in order: target, headers, cookies, body."""
+    return [*_of_target(exchange, event), *_of_headers(exchange, event), *_of_body(exchange, event)]
+
+
+def uses_of_message(data: bytes, event: EventRef) -> list[Use]:
+    """Return the uses of a text message."""
+    if len(data) > MAX_WALKED_BYTES:
+        return []
+    if looks_like_json(data):
+        try:
+            return list(_of_leaves(json_leaves(data), data, event))
+        except (ValueError, RecursionError):
+            pass
+    return _runs(data, event, part=Part.BODY, key="", place="text")
+
+
+def _of_target(exchange: Exchange, event: EventRef) -> Iterator[Use]:
+    raw = exchange.target.encode("latin-1", "replace")
+    path, _, query = raw.partition(b"?")
+    if query or any(is_id_like(leaf.value) for leaf in path_leaves(path)):
+        yield Use(
+            event=event, part=Part.TARGET, start=0, end=len(raw), coding=Coding.RAW, value=raw, key="url", place="url"
+        )
+    yield from _of_url(raw, 0, len(raw), event, part=Part.TARGET)
+
+
+def _of_url(raw: bytes, start: int, end: int, event: EventRef, *, part: Part, header: int = -1) -> Iterator[Use]:
+    """Yield segments and query fields of the URL path at ``start``; a Referer's are known by ``header``."""
+    label = "" if part is Part.TARGET else "referer "
+    path, _, query = raw[start:end].partition(b"?")
+    before = ""
+    for leaf in path_leaves(path, start):
+        segment = leaf.value.decode("utf-8", "replace")
+        key = before.rpartition("/")[2]
+        place = f"{label}path segment {int(leaf.path[0]) + 1}"
+        use = _use(leaf, event, part=part, header=header, key=key, place=place)
+        use.segment, use.before = int(leaf.path[0]), before
+        yield use
+        before = f"{before}/{segment}"
+    for leaf in form_leaves(query, start + len(path) + 1, Coding.PERCENT):
+        key = str(leaf.path[0])
+        yield _use(leaf, event, part=part, header=header, key=key, place=f"{label}query {key}")
+
+
+def _of_headers(exchange: Exchange, event: EventRef) -> Iterator[Use]:
+    for number, (raw_name, value) in enumerate(exchange.request_headers):
+        name = raw_name.lower()
+        if name in _SILENT or is_dropped(name) or name.startswith(b"sec-"):
+            continue
+        text = name.decode("latin-1")
+        if name == b"referer":
+            at = _path_of_url(value)
+            if at >= 0:
+                yield from _of_url(value, at, len(value), event, part=Part.HEADER, header=number)
+        elif name == b"cookie":
+            for leaf in cookie_leaves(value):
+                key = str(leaf.path[0])
+                yield _use(leaf, event, part=Part.HEADER, header=number, key=key, place=f"cookie {key}")
+        else:
+            yield from _of_header(value, event, number, text)
+
+
+def _of_header(value: bytes, event: EventRef, number: int, name: str) -> Iterator[Use]:
+    place = f"header {name}"
+    scheme = _SCHEME.match(value) if name == "authorization" else None
+    start = scheme.end() if scheme else 0
+    whole = Leaf((name,), value[start:], start, len(value))
+    yield _use(whole, event, part=Part.HEADER, header=number, key=name, place=place)
+    yield from _runs(value, event, part=Part.HEADER, header=number, key=name, place=place, taken=(start, len(value)))
+
+
+def _path_of_url(url: bytes) -> int:
+    """Return where the path of an absolute URL begins, -1 where it has none."""
+    authority = url.find(b"//")
+    return url.find(b"/", authority + 2) if authority >= 0 else -1
+
+
+def _of_body(exchange: Exchange, event: EventRef) -> list[Use]:
+    body = exchange.request_body.data
+    if not body or exchange.request_body.is_cut or len(body) > MAX_WALKED_BYTES:
+        return []
+    if header(exchange.request_headers, b"content-encoding"):
+        return []
+    content_type = header(exchange.request_headers, b"content-type") or b""
+    leaves = body_leaves(content_type, body)
+    if leaves:
+        return list(_of_leaves(leaves, body, event))
+    if is_text(content_type):
+        return _runs(body, event, part=Part.BODY, key="", place="body")
+    return []
+
+
+def is_text(content_type: bytes) -> bool:
+    """Tell whether a body of this type is text that values may stand in."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind.startswith(b"text/") or kind.endswith((b"json", b"xml", b"graphql", b"javascript"))
+
+
+def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef) -> Iterator[Use]:
+    for leaf in leaves:
+        if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
+            continue
+        key = next((step for step in reversed(leaf.path) if isinstance(step, str)), "")
+        kind = "json" if leaf.coding is Coding.JSON_STRING or not leaf.is_text else "field"
+        place = f"{kind} /" + "/".join("*" if isinstance(step, int) else step for step in leaf.path)
+        path = leaf.path if kind == "json" else ()
+        yield _use(leaf, event, part=Part.BODY, key=key, place=place, path=path)
+        if leaf.coding is not Coding.FORM and leaf.end - leaf.start > 8:
+            span = (leaf.start, leaf.end)
+            yield from _runs(text, event, part=Part.BODY, key=key, place=place, within=span, taken=span)
+
+
+def _runs(
+    text: bytes,
+    event: EventRef,
+    *,
+    part: Part,
+    key: str,
+    place: str,
+    header: int = -1,
+    within: tuple[int, int] | None = None,
+    taken: tuple[int, int] = (-1, -1),
+) -> list[Use]:
+    """Return the token-like pieces of a text, but none that is all of ``taken``."""
+    start, end = within or (0, len(text))
+    return [
+        Use(
+            event=event,
+            part=part,
+            header=header,
+            start=run[0],
+            end=run[1],
+            coding=Coding.RAW,
+            value=text[slice(*run)],
+            key=key,
+            place=place,
+            is_piece=True,
+        )
+        for run in text_runs(text, start, end)
+        if run != taken
+    ]
+
+
+def _use(
+    leaf: Leaf,
+    event: EventRef,
+    *,
+    part: Part,
+    key: str,
+    place: str,
+    header: int = -1,
+    path: JsonPath = (),
+) -> Use:
+    return Use(
+        event=event,
+        part=part,
+        header=header,
+        start=leaf.start,
+        end=leaf.end,
+        coding=leaf.coding,
+        value=leaf.value,
+        key=key,
+        path=path,
+        place=place,
+    )
+
+
+_ID = re.compile(rb"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{8,}")
+_MIXED = re.compile(rb"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_-]{16,}")
+
+
+@lru_cache(maxsize=65536)
+def is_id_like(segment: bytes) -> bool:
+    """Tell whether a path segment is digits, a uuid, hex of 8 or more, or a long mix of letters and digits."""
+    return _ID.fullmatch(segment) is not None or _MIXED.fullmatch(segment) is not None

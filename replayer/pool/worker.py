@@ -1,0 +1,387 @@
+"""One worker: a process, a loop, many virtual users.
+
+It implements the users' port: timers, connections and sockets. It says once a second what it measured, and it sends
+only while it holds a lease of its controller, so that a run never outlives who watches it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from analysis.slotcodec import slot_to_body
+from captures.errors import ReplayError
+from captures.units import NS_PER_S
+from replayer.load.partition import share_of
+from replayer.load.schedule import Arrival, arrivals, timing_of
+from replayer.plan.codec import plan_from_bytes
+from replayer.plan.records import Plan
+from replayer.pool.assignment import Assignment, assignment_from_body
+from replayer.pool.link import ControllerLink, open_link
+from replayer.pool.protocol import Kind
+from replayer.pool.timers import Timers
+from replayer.user.checks import Budget
+from replayer.user.link import LinkedScript
+from replayer.user.meter import Meter
+from replayer.user.port import Connection, Run, SocketConnection
+from replayer.user.steps import User
+from replayer.wire import failures
+from replayer.wire.connect import Dialer
+from replayer.wire.http1 import Http1Connection
+from replayer.wire.tally import Tally
+from replayer.wire.tls import open_context
+from replayer.wire.websocket import WebSocketConnection
+
+if TYPE_CHECKING:
+    from multiprocess.connection import Connection as Pipe
+
+HEARTBEAT_S = 0.010
+"""How often the loop shows that it is alive; what it is late by is ``generator.loop`` (hot_path: a stalled loop would
+otherwise hide as service time)."""
+FAREWELL_S = 5.0
+"""How long the last words may take to reach the controller."""
+
+
+def main(pipe: Pipe) -> None:
+    """Be a worker until the run is over; the entry point of the process."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(pipe))
+
+
+async def _work(pipe: Pipe) -> None:
+    worker = Worker(asyncio.get_running_loop())
+    link = await open_link(pipe, worker.take_message, worker.lose_controller)
+    await worker.work(link)
+    await link.aclose(FAREWELL_S)
+
+
+class Worker:
+    """Plays one worker's share of a run; implements ``replayer.user.port.Port``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timers = Timers(loop)
+        self._assigned: asyncio.Future[Assignment] = loop.create_future()
+        self._granted: asyncio.Future[int] = loop.create_future()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._users: set[User] = set()
+        self._connections = Tally()
+        self._sockets = Tally()
+        self._lease_until_ns = 0
+        self._second = 0
+        self._cpu_ns = time.process_time_ns()
+        self._heartbeat_ns = 0
+
+    # The conversation.
+
+    def take_message(self, kind: Kind, body: Any) -> None:
+        """Act on one message of the controller."""
+        if kind is Kind.ASSIGN:
+            self._assigned.set_result(assignment_from_body(body))
+        elif kind is Kind.LEASE:
+            self._lease_until_ns = max(self._lease_until_ns, body["until_ns"])
+        elif kind is Kind.GO and not self._granted.done():
+            self._granted.set_result(body["t0_ns"])
+        elif kind is Kind.STOP:
+            self._stop(body["drain_until_ns"])
+        elif kind is Kind.ABORT:
+            self._end()
+
+    def lose_controller(self) -> None:
+        """End at once: nobody listens any more."""
+        self._end()
+
+    async def work(self, link: ControllerLink) -> None:
+        """Play the run from ASSIGN to DONE."""
+        self._link = link
+        self._loop.set_exception_handler(self._own_error)
+        try:
+            assignment = await _first(self._assigned, self._over)
+            if assignment is None:
+                return
+            self._prepare(assignment)
+            link.send(Kind.READY, {"pid": os.getpid(), "warnings": []})
+            t0_ns = await _first(self._granted, self._over)
+            if t0_ns is None:
+                return
+            self._begin(t0_ns)
+            await self._over
+        except Exception as exc:  # The worker's top frame: whatever went wrong here is ours and ends the run.
+            link.send(
+                Kind.FAILED, {"text": str(exc) if isinstance(exc, ReplayError) else f"{type(exc).__name__}: {exc}"}
+            )
+            return
+        finally:
+            await self._close()
+        self._flush(time.monotonic_ns())
+        link.send(Kind.DONE, {})
+
+    def _own_error(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not self._over.done():
+            exc = context.get("exception")
+            self._over.set_exception(exc if isinstance(exc, Exception) else RuntimeError(context["message"]))
+
+    # Beginning and end.
+
+    def _prepare(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._plan: Plan = plan_from_bytes(assignment.plan)
+        self._meter = Meter(assignment.worker)
+        self._scripts = self._linked_scripts()
+        self._dialer = Dialer(
+            self._loop, open_context(insecure=assignment.insecure, ca_file=assignment.ca_file), self._connect_error
+        )
+        gc.collect()
+        gc.freeze()  # Plan and scripts live as long as the process; no collection need look at them again.
+
+    def _begin(self, t0_ns: int) -> None:
+        assignment = self._assignment
+        self._run = Run(
+            plan=self._plan,
+            port=self,
+            meter=self._meter,
+            budget=Budget(time.monotonic_ns, self._meter),
+            pacing=assignment.pacing,
+            deadlines=assignment.deadlines,
+            speed=assignment.load.speed,
+            max_gap_ns=assignment.load.max_gap_ns,
+            max_failures=assignment.max_failures,
+            start_ns=t0_ns,
+            key=assignment.per_run_key,
+        )
+        timings = [timing_of(script) for script in self._plan.scripts]
+        schedule = arrivals(timings, assignment.load)
+        self._arrivals = share_of(schedule, worker=assignment.worker, n_workers=assignment.n_workers)
+        self._n_pending = 0
+        self._arm_arrival(self._arrivals)
+        self._timers.call_at(t0_ns + NS_PER_S, self._second_over, None)
+        self._heartbeat_ns = time.monotonic_ns()
+        self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def _arm_arrival(self, schedule: Iterator[Arrival]) -> None:
+        arrival = next(schedule, None)
+        self._is_exhausted = arrival is None
+        if arrival is not None:
+            self._timers.call_at(self._run.start_ns + arrival.at_ns, self._arrive, arrival)
+        elif not self._users:
+            self._end()
+
+    def _arrive(self, arrival: Arrival, due_ns: int) -> None:
+        if self._run.is_stopping or self._over.done():
+            return
+        self._meter.count("users_started")
+        self._meter.count("sessions_started")
+        inputs = self._assignment.identities
+        row = inputs[arrival.user % len(inputs)] if inputs else {}
+        script = self._scripts[arrival.script]
+        user = User(arrival.user, script, self._run, row, is_sampled=self._is_sampled(arrival.user))
+        self._users.add(user)
+        user.start(due_ns)
+        self._arm_arrival(self._arrivals)
+
+    def _linked_scripts(self) -> dict[int, LinkedScript]:
+        """Link, before the run begins, every script that a user of this worker will play."""
+        assignment, n_scripts = self._assignment, len(self._plan.scripts)
+        users = range(assignment.worker, assignment.load.users, assignment.n_workers)
+        return {
+            number: LinkedScript(
+                self._plan,
+                self._plan.scripts[number],
+                targets=assignment.targets,
+                added=assignment.headers,
+                meter=self._meter,
+                speed=assignment.load.speed,
+                max_gap_ns=assignment.load.max_gap_ns,
+                pacing=assignment.pacing,
+            )
+            for number in sorted({user % n_scripts for user in users[: n_scripts * assignment.n_workers]})
+        }
+
+    def _is_sampled(self, user: int) -> bool:
+        assignment = self._assignment
+        if assignment.load.users <= assignment.sampled_users:
+            return True
+        digest = blake2b(b"%d/%d" % (assignment.load.seed, user), digest_size=8).digest()
+        return int.from_bytes(digest) % assignment.load.users < assignment.sampled_users
+
+    def user_ended(self, user: User) -> None:
+        self._users.discard(user)
+        if not self._users and (self._is_exhausted or self._run.is_stopping):
+            self._end()
+
+    def _stop(self, drain_until_ns: int) -> None:
+        if not self._granted.done():
+            self._end()
+            return
+        self._run.is_stopping = True
+        for user in list(self._users):
+            user.stop()
+        if self._users:
+            self._timers.call_at(drain_until_ns, self._drained, None)
+        else:
+            self._end()
+
+    def _drained(self, _argument: None, _due_ns: int) -> None:
+        self._cut_users()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _cut_users(self) -> None:
+        for user in list(self._users):
+            user.cut()
+
+    async def _close(self) -> None:
+        self._cut_users()
+        self._timers.clear()
+        if self._granted.done():
+            self._heartbeat.cancel()
+        if self._assigned.done():
+            await self._dialer.aclose()
+
+    # Every second, every 10 ms.
+
+    def _second_over(self, _argument: None, due_ns: int) -> None:
+        now_ns = time.monotonic_ns()
+        if self._lease_has_run_out(now_ns):
+            return
+        self._flush(now_ns)
+        self._run.budget.renew()
+        self._timers.call_at(due_ns + NS_PER_S, self._second_over, None)
+
+    def _flush(self, now_ns: int) -> None:
+        """Send every second up to now that has not been sent; what is late counts in the first of them."""
+        if not self._granted.done():
+            return
+        until = max(self._second + 1, (now_ns - self._run.start_ns) // NS_PER_S)
+        while self._second < until:
+            cpu_ns = time.process_time_ns()
+            gauges = {
+                "users_active": len(self._users),
+                "connections_open": self._connections.n,
+                "sockets_open": self._sockets.n,
+            }
+            slot = self._meter.take_slot(self._second, gauges, cpu_ns - self._cpu_ns)
+            self._cpu_ns = cpu_ns
+            self._link.send(Kind.SLOT, slot_to_body(slot))
+            self._second += 1
+
+    def _beat(self) -> None:
+        now_ns = time.monotonic_ns()
+        late_ns = now_ns - self._heartbeat_ns - int(HEARTBEAT_S * NS_PER_S)
+        self._heartbeat_ns = now_ns
+        if now_ns >= self._run.start_ns:
+            self._meter.loop_late(max(0, late_ns))
+        if not self._lease_has_run_out(now_ns):
+            self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def _lease_has_run_out(self, now_ns: int) -> bool:
+        if now_ns <= self._lease_until_ns:
+            return False
+        if not self._over.done():
+            self._over.set_exception(ReplayError("its lease ran out"))
+        return True
+
+    # The port.
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def may_send(self, now_ns: int) -> bool:
+        return now_ns <= self._lease_until_ns or not self._lease_has_run_out(now_ns)
+
+    def call_at(self, due_ns: int, call: Callable[[Any, int], None], argument: Any) -> None:
+        self._timers.call_at(due_ns, call, argument)
+
+    def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
+        connection = Http1Connection(owner, self._connections)
+        self._connect(connection, origin, on_failed, lambda _now_ns: on_failed(failures.CONNECT_TIMEOUT))
+
+    def open_socket(
+        self,
+        owner: Any,
+        origin: int,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        subprotocols: tuple[str, ...],
+        *,
+        offers_deflate: bool,
+    ) -> SocketConnection:
+        spec = self._assignment.targets[origin]
+        connection = WebSocketConnection(
+            owner,
+            host=spec.host,
+            port=spec.port,
+            is_secure=spec.scheme == "https",
+            target=target,
+            headers=headers,
+            subprotocols=subprotocols,
+            offers_deflate=offers_deflate,
+            tally=self._sockets,
+        )
+
+        def fail(failure: str) -> None:
+            connection.fail(failure, time.monotonic_ns())
+
+        self._connect(connection, origin, fail, connection.expire_handshake)
+        return connection
+
+    def _connect(
+        self,
+        app: asyncio.Protocol,
+        origin: int,
+        on_failed: Callable[[str], None],
+        on_late: Callable[[int], None],
+    ) -> None:
+        self._meter.count("connects")
+        task = self._dialer.dial(app, self._assignment.targets[origin], on_failed)
+        deadline_ns = time.monotonic_ns() + self._assignment.deadlines.connect_ns
+        self._timers.call_at(deadline_ns, self._expire_connect, (task, app, on_late))
+
+    def _expire_connect(self, attempt: tuple[asyncio.Task[None], Any, Callable[[int], None]], _due_ns: int) -> None:
+        task, app, on_late = attempt
+        if not task.done():
+            task.cancel()
+            on_late(time.monotonic_ns())
+        elif isinstance(app, WebSocketConnection):
+            on_late(time.monotonic_ns())
+
+    def _connect_error(self, exc: BaseException) -> None:
+        self._own_error(self._loop, {"exception": exc, "message": str(exc)})
+
+    def watch(self, connection: Connection) -> None:
+        if not connection.is_watched:
+            connection.is_watched = True
+            self._timers.call_at(connection.deadline_ns, self._check_deadline, connection)
+
+    def _check_deadline(self, connection: Connection, _due_ns: int) -> None:
+        """Expire a request, or look again at its connection's present deadline: one timer per connection."""
+        now_ns = time.monotonic_ns()
+        connection.is_watched = False
+        if not connection.is_busy:
+            return
+        if connection.deadline_ns <= now_ns:
+            connection.expire(now_ns)
+        else:
+            self.watch(connection)
+
+
+async def _first(awaited: asyncio.Future[Any], over: asyncio.Future[None]) -> Any:
+    """Return the result of ``awaited``, or None where the run was over before."""
+    await asyncio.wait({awaited, over}, return_when=asyncio.FIRST_COMPLETED)
+    if awaited.done():
+        return awaited.result()
+    over.result()
+    return None

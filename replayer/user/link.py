@@ -1,0 +1,318 @@
+"""A script made ready for one run in one worker: templates encoded, gaps divided, dependencies turned round. Pure.
+
+Every user of the script shares the result. Lists are indexed by step, so that playing a step is a few list lookups.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from replayer.load.schedule import retime
+from replayer.plan.records import Codec, Extractor, Plan, Script, SlotKind, Source, Step, StepKind, Template
+from replayer.user.checks import is_parsed
+from replayer.user.meter import Meter, Recorder
+from replayer.user.pacing import Pacing
+from replayer.user.render import CookieSlots, Rendered, begin_with_cookies, link_http1, link_template
+from replayer.user.slots import encode, to_bytes, walk
+from replayer.wire.targets import TargetSpec
+
+_SERIES_OF_SOCKET = {
+    StepKind.CONNECT: "ws.connect",
+    StepKind.SEND: "ws.send",
+    StepKind.RECEIVE: "ws.reply",
+    StepKind.CLOSE: "ws.lifetime",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """The rendered parts of a CONNECT step."""
+
+    target: Rendered
+    headers: tuple[tuple[bytes, Rendered], ...]
+
+
+class LinkedScript:
+    """One script of one run.
+
+    Attributes:
+        steps: as planned.
+        roots: steps that need none, in order of ``ideal_ns``.
+        ideal_ns: by step: place on the run's timeline relative to the user's arrival.
+        think_ns: by step: reaction time after the last needed step ended, divided and capped.
+        n_needs: by step; dependents: by step, those that wait for it.
+        rendered: by step: the encoded request or message, None where the kind has none.
+        handshakes: by step: of CONNECT steps.
+        reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
+        extractors: by step; keeps_body, keeps_headers: by step, what the wire must keep for them and for checks.
+        recorders: by step: where its outcome is counted.
+        messages: by message kind: where received messages are counted.
+        drops: by socket: where a socket that the server ended too early is counted.
+        derived: by slot: (slot, codec name) of the slots written from it in another coding.
+        cookie_slot: number of the COOKIE_HEADER slot, or -1; two more values stand behind the last slot:
+            cookie_line_slot, the whole header line or nothing, and cookie_start_slot, the pairs that others follow.
+        generated: by step: the GENERATED slots (slot, generator) that it uses.
+        hosts: by origin: recorded host, which cookies belong to.
+    """
+
+    __slots__ = (
+        "_generators",
+        "cookie_line_slot",
+        "cookie_slot",
+        "cookie_start_slot",
+        "cookies",
+        "dependents",
+        "derived",
+        "drops",
+        "extractors",
+        "generated",
+        "handshakes",
+        "hosts",
+        "ideal_ns",
+        "inputs",
+        "is_head",
+        "is_retried",
+        "keeps_body",
+        "keeps_headers",
+        "messages",
+        "n_needs",
+        "n_values",
+        "paths",
+        "recorders",
+        "rendered",
+        "reply_keys",
+        "roots",
+        "script",
+        "socket_kinds",
+        "steps",
+        "think_ns",
+    )
+
+    def __init__(
+        self,
+        plan: Plan,
+        script: Script,
+        *,
+        targets: Sequence[TargetSpec],
+        added: Sequence[tuple[bytes, bytes]],
+        meter: Meter,
+        speed: float,
+        max_gap_ns: int | None,
+        pacing: Pacing,
+    ) -> None:
+        self.script = script
+        self.steps = script.steps
+        self._link_slots(script, targets)
+        self.generated = [self.generated_by(_template_of(step)) for step in script.steps]
+        self.hosts = [origin.host for origin in plan.origins]
+        self._link_times(script, speed, max_gap_ns)
+        self._link_needs(script, pacing)
+        constants = _constants(script, targets)
+        self.rendered = [self._render(step, targets, added, constants) for step in script.steps]
+        self.handshakes = [self._handshake(step, added, constants) for step in script.steps]
+        self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
+        self.reply_keys = [self._reply_key(step) for step in script.steps]
+        self.extractors = [step.extractors for step in script.steps]
+        self.keeps_body = [_needs_body(step) for step in script.steps]
+        self.keeps_headers = [_reads(step.extractors, Source.HEADER) for step in script.steps]
+        self.is_head = [step.request is not None and step.request.method == b"HEAD" for step in script.steps]
+        self.is_retried = [
+            step.request is not None and step.request.method in (b"GET", b"HEAD") for step in script.steps
+        ]
+        self.paths = [_static_path(step) for step in script.steps]
+        self.recorders = [_recorder(plan, step, meter) for step in script.steps]
+        self.drops = [meter.recorder("ws.lifetime", route=plan.routes[s.route].name) for s in script.sockets]
+        self.messages = [
+            meter.recorder("ws.message", route=plan.routes[kind.route].name, message=kind.name)
+            for kind in plan.message_kinds
+        ]
+        self.socket_kinds = [_kinds_of(plan, s.route) for s in script.sockets]
+
+    def _link_slots(self, script: Script, targets: Sequence[TargetSpec]) -> None:
+        self.cookie_line_slot = len(script.slots)
+        self.cookie_start_slot = len(script.slots) + 1
+        self.n_values = len(script.slots) + 2
+        self.cookie_slot = -1
+        self.derived: dict[int, list[tuple[int, str]]] = {}
+        self._generators: dict[int, str] = {}
+        self.inputs: list[tuple[int, str]] = []
+        for number, slot in enumerate(script.slots):
+            if slot.kind is SlotKind.COOKIE_HEADER:
+                self.cookie_slot = number
+            elif slot.kind is SlotKind.DERIVED:
+                source, _, codec = slot.detail.partition(":")
+                self.derived.setdefault(int(source), []).append((number, codec))
+            elif slot.kind is SlotKind.GENERATED:
+                self._generators[number] = slot.detail
+            elif slot.kind is SlotKind.INPUT:
+                self.inputs.append((number, slot.detail))
+
+    def _link_times(self, script: Script, speed: float, max_gap_ns: int | None) -> None:
+        sends = [step for step in script.steps if step.kind is not StepKind.RECEIVE]
+        placed = retime([step.at_ns for step in sends], speed=speed, max_gap_ns=max_gap_ns)
+        self.ideal_ns = [0] * len(script.steps)
+        for step, at_ns in zip(sends, placed, strict=True):
+            self.ideal_ns[step.index] = at_ns
+        cap = max_gap_ns if max_gap_ns is not None else 1 << 62
+        self.think_ns = [min(int(step.think_ns / speed), cap) for step in script.steps]
+
+    def _link_needs(self, script: Script, pacing: Pacing) -> None:
+        needs = [step.needs for step in script.steps]
+        if pacing is Pacing.ASAP:
+            needs = _recorded_order(script)
+            self.think_ns = [0] * len(script.steps)
+        self.n_needs = [len(each) for each in needs]
+        dependents: list[list[int]] = [[] for _ in script.steps]
+        for index, each in enumerate(needs):
+            for needed in each:
+                dependents[needed].append(index)
+        self.dependents = [tuple(each) for each in dependents]
+        self.roots = sorted((i for i, n in enumerate(self.n_needs) if n == 0), key=lambda i: (self.ideal_ns[i], i))
+
+    def _render(
+        self,
+        step: Step,
+        targets: Sequence[TargetSpec],
+        added: Sequence[tuple[bytes, bytes]],
+        constants: dict[int, bytes],
+    ) -> Rendered | None:
+        if step.kind is StepKind.SEND:
+            return Rendered(link_template(step.payload, constants))
+        if step.kind is not StepKind.REQUEST or step.request is None:
+            return None
+        return link_http1(
+            step.request,
+            authority=targets[step.origin].authority.encode(),
+            added=added,
+            constants=constants,
+            cookies=self._cookie_slots(),
+        )
+
+    def _handshake(
+        self, step: Step, added: Sequence[tuple[bytes, bytes]], constants: dict[int, bytes]
+    ) -> Handshake | None:
+        if step.kind is not StepKind.CONNECT or step.request is None:
+            return None
+        replaced = {name.lower() for name, _ in added}
+        headers = [
+            (name, Rendered(link_template(begin_with_cookies(value, self._cookie_slots()), constants)))
+            for name, value in step.request.headers
+            if name.lower() not in replaced
+        ]
+        headers += [(name, Rendered((value,))) for name, value in added]
+        return Handshake(target=Rendered(link_template(step.request.target, constants)), headers=tuple(headers))
+
+    def _cookie_slots(self) -> CookieSlots:
+        return CookieSlots(self.cookie_slot, self.cookie_line_slot, self.cookie_start_slot)
+
+    def generated_by(self, template: Template) -> tuple[tuple[int, str], ...]:
+        """Return the GENERATED slots (slot, generator) that a template uses, itself or in another coding."""
+        sources = {derived: source for source, uses in self.derived.items() for derived, _ in uses}
+        used = {sources.get(part, part) for part in template if isinstance(part, int)}
+        return tuple((slot, self._generators[slot]) for slot in sorted(used & self._generators.keys()))
+
+    def _reply_key(self, step: Step) -> bytes | None:
+        rendered = self.rendered[step.index]
+        if step.kind is not StepKind.SEND or step.reply < 0 or rendered is None or rendered.static is None:
+            return None
+        pairing = self.steps[step.reply].pairing
+        return reply_key(rendered.static, pairing.send_path) if pairing else None
+
+
+def reply_key(payload: bytes, path: tuple[str | int, ...]) -> bytes:
+    """Return the value at ``path`` of a JSON message, b"" where the path is empty or leads nowhere."""
+    if not path:
+        return b""
+    try:
+        return to_bytes(walk(json.loads(payload), path)) or b""
+    except ValueError:
+        return b""
+
+
+def _template_of(step: Step) -> Template:
+    """Everything of a step that is rendered, in one template."""
+    request = step.request
+    if request is None:
+        return step.payload
+    return (*request.target, *(part for _, value in request.headers for part in value), *request.body)
+
+
+def _constants(script: Script, targets: Sequence[TargetSpec]) -> dict[int, bytes]:
+    constants = {}
+    for number, slot in enumerate(script.slots):
+        if slot.kind is SlotKind.ORIGIN:
+            origin, _, form = slot.detail.partition(":")
+            constants[number] = _origin_form(targets[int(origin)], form)
+    for number, slot in enumerate(script.slots):
+        if slot.kind is SlotKind.DERIVED:
+            source, _, codec = slot.detail.partition(":")
+            if int(source) in constants:
+                constants[number] = encode(constants[int(source)], Codec(codec))
+    return constants
+
+
+def _origin_form(target: TargetSpec, form: str) -> bytes:
+    if form == "authority":
+        return target.authority.encode()
+    if form == "ws_origin":
+        return target.origin.replace("http", "ws", 1).encode()
+    return target.origin.encode()
+
+
+def _recorded_order(script: Script) -> list[tuple[int, ...]]:
+    """By step: what had ended before its recorded send, less those that others among them had waited for."""
+    order: list[tuple[int, ...]] = []
+    open_steps: list[tuple[int, int]] = []  # (end, index), a heap
+    frontier: list[Step] = []
+    latest_start_ns = 0
+    for step in script.steps:
+        while open_steps and open_steps[0][0] <= step.at_ns:
+            ended = script.steps[heapq.heappop(open_steps)[1]]
+            frontier.append(ended)
+            latest_start_ns = max(latest_start_ns, ended.at_ns)
+        frontier = [s for s in frontier if s.at_ns + s.duration_ns > latest_start_ns or s.at_ns == latest_start_ns]
+        order.append(tuple(sorted({s.index for s in frontier} | set(step.needs))))
+        heapq.heappush(open_steps, (step.at_ns + step.duration_ns, step.index))
+    return order
+
+
+def _needs_body(step: Step) -> bool:
+    reads = any(e.source in (Source.JSON, Source.TEXT) for e in step.extractors)
+    return reads or is_parsed(step.expectation)
+
+
+def _reads(extractors: tuple[Extractor, ...], source: Source) -> bool:
+    return any(e.source is source for e in extractors)
+
+
+def _static_path(step: Step) -> bytes:
+    """The request's path as far as it is literal, for cookies bound to a path."""
+    if step.request is None or not step.request.target:
+        return b"/"
+    first = step.request.target[0]
+    return first.partition(b"?")[0] if isinstance(first, bytes) else b"/"
+
+
+def _recorder(plan: Plan, step: Step, meter: Meter) -> Recorder:
+    route = plan.routes[step.route]
+    if step.kind is StepKind.REQUEST:
+        if step.kept_open:
+            return meter.recorder("sse.stream", route=route.name)
+        return meter.recorder("http", kind=route.kind.value, route=route.name)
+    series = _SERIES_OF_SOCKET[step.kind]
+    if step.kind is StepKind.RECEIVE and step.reply_to < 0:
+        series = "ws.awaited"  # It comes at the server's pace: no reply, and no latency of one.
+    if step.message_kind >= 0:
+        return meter.recorder(series, route=route.name, message=plan.message_kinds[step.message_kind].name)
+    return meter.recorder(series, route=route.name)
+
+
+def _kinds_of(plan: Plan, route: int) -> dict[bytes, int]:
+    return {
+        kind.value.encode(): number
+        for number, kind in enumerate(plan.message_kinds)
+        if kind.route == route and not kind.is_sent
+    }

@@ -1,0 +1,134 @@
+"""Where outcomes go: one recorder per series, emptied once a second into a second-slot. Pure.
+
+Recording is on the path of every answer, so a recorder is a plain object with the buckets of the current second; the
+bucket formula of ``analysis.histogram.bucket_of`` stands here a second time because a call would cost as much as the
+rest (a test holds both together).
+"""
+
+from __future__ import annotations
+
+from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
+from replayer.wire.failures import TIMEOUTS
+
+KEPT_FAILURES = 5
+"""Whole records kept per worker, series and failure class, besides those of sampled users."""
+
+
+class Recorder:
+    """One series of one worker; times are monotonic ns, stored in µs."""
+
+    __slots__ = ("key", "measure")
+
+    def __init__(self, key: SeriesKey) -> None:
+        self.key = key
+        self.measure = Measure()
+
+    def ok(self, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int) -> None:
+        """Count a success with its latency and service time."""
+        measure = self.measure
+        measure.ok += 1
+        measure.bytes_in += n_bytes
+        self._time(measure, intended_ns, actual_ns, end_ns)
+
+    def failed(self, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
+        """Count a failure; a timeout enters the latency series at its limit, others only their own histogram."""
+        measure = self.measure
+        measure.errors[failure] = measure.errors.get(failure, 0) + 1
+        if failure in TIMEOUTS:
+            self._time(measure, intended_ns, actual_ns, end_ns)
+        else:
+            _add(measure.failed, intended_ns, end_ns)
+
+    def mismatched(self, kind: str, intended_ns: int, end_ns: int, n_bytes: int) -> None:
+        """Count a wrong answer apart, so that fast wrong answers cannot improve the latency series."""
+        measure = self.measure
+        measure.mismatches[kind] = measure.mismatches.get(kind, 0) + 1
+        measure.bytes_in += n_bytes
+        _add(measure.mismatched, intended_ns, end_ns)
+
+    def _time(self, measure: Measure, intended_ns: int, actual_ns: int, end_ns: int) -> None:
+        us = (end_ns - intended_ns) // 1000
+        if us < 0:
+            us = 0
+        measure.latency_sum_us += us
+        if us > measure.latency_max_us:
+            measure.latency_max_us = us
+        if us >= 256:
+            shift = us.bit_length() - 8
+            us = (shift << 8) + (us >> shift)
+        measure.latency[us] = measure.latency.get(us, 0) + 1
+        us = (end_ns - actual_ns) // 1000
+        if us < 0:
+            us = 0
+        measure.service_sum_us += us
+        if us > measure.service_max_us:
+            measure.service_max_us = us
+        if us >= 256:
+            shift = us.bit_length() - 8
+            us = (shift << 8) + (us >> shift)
+        measure.service[us] = measure.service.get(us, 0) + 1
+
+
+def _add(buckets: dict[int, int], start_ns: int, end_ns: int) -> None:
+    us = max(0, (end_ns - start_ns) // 1000)
+    if us >= 256:
+        shift = us.bit_length() - 8
+        us = (shift << 8) + (us >> shift)
+    buckets[us] = buckets.get(us, 0) + 1
+
+
+class Meter:
+    """All that one worker measures."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+        self._recorders: dict[SeriesKey, Recorder] = {}
+        self._kept: dict[tuple[SeriesKey, str], int] = {}
+        self._slot = SecondSlot(worker=worker, second=0)
+
+    def recorder(self, name: str, **labels: str) -> Recorder:
+        """Return the recorder of a series, made at the first call."""
+        key = (name, tuple(sorted(labels.items())))
+        if key not in self._recorders:
+            self._recorders[key] = Recorder(key)
+        return self._recorders[key]
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a counter of the current second."""
+        counts = self._slot.counts
+        counts[name] = counts.get(name, 0) + n
+
+    def sent_late(self, late_ns: int) -> None:
+        """Take the generator lag of one send: actual − due."""
+        _add(self._slot.lag, 0, late_ns)
+
+    def loop_late(self, late_ns: int) -> None:
+        """Take how late one heartbeat of the event loop was."""
+        _add(self._slot.loop, 0, late_ns)
+
+    def keep(self, record: StepRecord, *, is_sampled: bool) -> None:
+        """Keep a whole step where its user is sampled, or where it is among the first failures of its kind."""
+        if not is_sampled:
+            kind = (record.series, record.outcome)
+            n_kept = self._kept.get(kind, 0)
+            if record.outcome == "ok" or n_kept >= KEPT_FAILURES:
+                return
+            self._kept[kind] = n_kept + 1
+        self._slot.steps.append(record)
+
+    def wants(self, series: SeriesKey, outcome: str) -> bool:
+        """Tell whether a record of an unsampled user would be kept, so that none is made for nothing."""
+        return outcome != "ok" and self._kept.get((series, outcome), 0) < KEPT_FAILURES
+
+    def take_slot(self, second: int, gauges: dict[str, int], cpu_ns: int) -> SecondSlot:
+        """Return what was measured since the last call, as the slot of ``second``, and begin the next."""
+        slot, self._slot = self._slot, SecondSlot(worker=self._worker, second=second + 1)
+        slot.second = second
+        slot.gauges = gauges
+        slot.cpu_ns = cpu_ns
+        empty = Measure()
+        for key, recorder in self._recorders.items():
+            if recorder.measure != empty:
+                slot.measures[key] = recorder.measure
+                recorder.measure = Measure()
+        return slot

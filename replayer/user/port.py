@@ -1,0 +1,124 @@
+"""What a virtual user asks of the world: the seam between deciding and acting.
+
+The worker implements it with sockets and a timer heap, tests with lists. A user never reads a clock but through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from replayer.plan.records import Plan
+from replayer.user.checks import Budget
+from replayer.user.meter import Meter
+from replayer.user.pacing import Deadlines, Pacing
+
+
+class Connection(Protocol):
+    """An HTTP connection as the user sees it (``replayer.wire.http1`` describes the attributes)."""
+
+    status: int
+    content_type: bytes
+    content_encoding: bytes
+    set_cookies: list[bytes]
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    body_bytes: int
+    keeps_alive: bool
+    n_sent: int
+    has_answer_bytes: bool
+    is_busy: bool
+    is_watched: bool
+    deadline_ns: int
+    flight: Any
+
+    def send(self, data: bytes, *, is_head: bool, keeps_body: bool, keeps_headers: bool) -> None:
+        """Send a rendered request."""
+
+    def is_open(self) -> bool:
+        """Tell whether a request can still be written."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+    def expire(self, now_ns: int) -> None:
+        """End what is in flight as timed out."""
+
+
+class SocketConnection(Protocol):
+    """A WebSocket as the user sees it (``replayer.wire.websocket`` describes the methods)."""
+
+    set_cookies: list[bytes]
+
+    def send(self, data: bytes, *, is_text: bool) -> None:
+        """Send one message."""
+
+    def is_open(self) -> bool:
+        """Tell whether messages can be sent."""
+
+    def close(self, code: int) -> None:
+        """Begin the close handshake."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
+
+
+class Port(Protocol):
+    """What the worker does for its users."""
+
+    def now_ns(self) -> int:
+        """Return CLOCK_MONOTONIC in ns."""
+
+    def wall_ns(self) -> int:
+        """Return the wall clock in ns since the epoch."""
+
+    def may_send(self, now_ns: int) -> bool:
+        """Tell whether the worker still holds its lease; without it nothing is sent any more."""
+
+    def call_at(self, due_ns: int, call: Callable[[Any, int], None], argument: Any) -> None:
+        """Call ``call(argument, due_ns)`` as soon as the clock has reached ``due_ns``."""
+
+    def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
+        """Open an HTTP connection for ``owner`` (``http1.Owner``), or call ``on_failed`` by its deadline."""
+
+    def open_socket(
+        self,
+        owner: Any,
+        origin: int,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        subprotocols: tuple[str, ...],
+        *,
+        offers_deflate: bool,
+    ) -> SocketConnection:
+        """Begin to open a WebSocket for ``owner`` (``websocket.SocketOwner``)."""
+
+    def watch(self, connection: Connection) -> None:
+        """Expire ``connection`` when its ``deadline_ns`` passes while it is busy."""
+
+    def user_ended(self, user: Any) -> None:
+        """Forget a user whose script is over."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What all users of a worker share.
+
+    Attributes:
+        start_ns: monotonic instant of the run's start; times in records are relative to it.
+        key: secret of the run that minted values derive from.
+    """
+
+    plan: Plan
+    port: Port
+    meter: Meter
+    budget: Budget
+    pacing: Pacing
+    deadlines: Deadlines
+    speed: float
+    max_gap_ns: int | None
+    max_failures: int
+    start_ns: int
+    key: bytes
+    is_stopping: bool = False

@@ -1,0 +1,211 @@
+"""Filling the slots of one virtual user: extraction from answers and messages, codecs, minted values. Pure.
+
+Extraction runs only for steps that a later step depends on; a body is decoded and parsed at most once per answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
+
+from replayer.plan.records import Codec, Extractor, JsonPath, Source
+
+_ABSENT = object()
+
+
+def decode(value: bytes, codec: Codec) -> bytes:
+    """Return the plain value of what was found written in ``codec``; malformed input is returned as it is."""
+    try:
+        return _DECODERS[codec](value)
+    except (ValueError, binascii.Error):
+        return value
+
+
+def encode(value: bytes, codec: Codec) -> bytes:
+    """Return the plain ``value`` written in ``codec``."""
+    return _ENCODERS[codec](value)
+
+
+def _identity(value: bytes) -> bytes:
+    return value
+
+
+def _unpad(value: bytes) -> bytes:
+    return value + b"=" * (-len(value) % 4)
+
+
+def _json_inside(value: bytes) -> bytes:
+    return json.dumps(value.decode("utf-8", "surrogateescape"), ensure_ascii=False).encode("utf-8", "surrogateescape")[
+        1:-1
+    ]
+
+
+_DECODERS: dict[Codec, Callable[[bytes], bytes]] = {
+    Codec.RAW: _identity,
+    Codec.PERCENT: unquote_to_bytes,
+    Codec.FORM: lambda v: unquote_plus(v.decode("latin-1"), "latin-1").encode("latin-1"),
+    Codec.HTML: lambda v: html.unescape(v.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"),
+    Codec.JSON_STRING: lambda v: str(json.loads(b'"' + v + b'"')).encode("utf-8", "surrogateescape"),
+    Codec.BASE64: lambda v: base64.b64decode(_unpad(v), validate=True),
+    Codec.BASE64URL: lambda v: base64.urlsafe_b64decode(_unpad(v)),
+}
+_ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
+    Codec.RAW: _identity,
+    Codec.PERCENT: lambda v: quote(v, safe="").encode(),
+    Codec.FORM: lambda v: quote_plus(v).encode(),
+    Codec.HTML: lambda v: html.escape(v.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"),
+    Codec.JSON_STRING: _json_inside,
+    Codec.BASE64: base64.b64encode,
+    Codec.BASE64URL: lambda v: base64.urlsafe_b64encode(v).rstrip(b"="),
+}
+
+
+class Answer:
+    """What an extractor reads: headers, cookies and a body that is decoded and parsed when first asked for.
+
+    Args:
+        headers: lower-case names and values; empty for messages.
+        cookies: (name, value) of the cookies this answer set.
+        body: returns the decoded body.
+    """
+
+    __slots__ = ("_body", "_cookies", "_headers", "_json")
+
+    def __init__(
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        cookies: Iterable[tuple[bytes, bytes]],
+        body: Callable[[], bytes],
+    ) -> None:
+        self._headers = headers
+        self._cookies = cookies
+        self._body = body
+        self._json: Any = _ABSENT
+
+    def json(self) -> Any:
+        """Return the parsed body.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        if self._json is _ABSENT:
+            self._json = json.loads(self._body())
+        return self._json
+
+    def find(self, extractor: Extractor) -> bytes | None:
+        """Return the plain value that the extractor reads, or None where the answer does not hold it."""
+        try:
+            raw = self._raw(extractor)
+        except (ValueError, RecursionError):  # A body that cannot be decoded or parsed holds no values.
+            return None
+        if raw is None:
+            return None
+        if extractor.prefix:
+            if not raw.startswith(extractor.prefix):
+                return None
+            raw = raw[len(extractor.prefix) :]
+        return decode(raw, extractor.codec)
+
+    def _raw(self, extractor: Extractor) -> bytes | None:
+        source = extractor.source
+        if source is Source.JSON:
+            return to_bytes(walk(self.json(), extractor.path))
+        if source is Source.TEXT:
+            return between(self._body(), extractor.left, extractor.right)
+        pairs = self._headers if source is Source.HEADER else self._cookies
+        wanted = extractor.name.encode("latin-1")
+        for name, value in pairs:
+            if name == wanted:
+                return between(value, extractor.left, extractor.right) if extractor.left else value
+        return None
+
+
+def between(text: bytes, left: bytes, right: bytes) -> bytes | None:
+    """Return what stands between the first ``left`` and the next ``right``, or None."""
+    start = text.find(left)
+    if start < 0:
+        return None
+    start += len(left)
+    end = text.find(right, start) if right else len(text)
+    return text[start:end] if end >= 0 else None
+
+
+def walk(document: Any, path: JsonPath) -> Any:
+    """Return the value at a JSON path, or None where the path leaves the document."""
+    for key in path:
+        if isinstance(key, int):
+            if not isinstance(document, list) or not -len(document) <= key < len(document):
+                return None
+        elif not isinstance(document, dict) or key not in document:
+            return None
+        document = document[key]
+    return document
+
+
+def to_bytes(value: Any) -> bytes | None:
+    """Return a JSON leaf as it is written in a URL or header: strings plain, numbers and booleans as JSON."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value).encode()
+    return None
+
+
+class Mint:
+    """Makes the values that the recorded client made up, afresh per user.
+
+    Args:
+        key: random per run and never derived from the seed, so that two runs do not collide.
+        user: number of the user.
+    """
+
+    __slots__ = ("_key", "_n", "_user")
+
+    def __init__(self, key: bytes, user: int) -> None:
+        self._key = key
+        self._user = user
+        self._n = 0
+
+    def _digest(self, n_bytes: int) -> bytes:
+        self._n += 1
+        out = b""
+        while len(out) < n_bytes:
+            text = b"%d/%d/%d" % (self._user, self._n, len(out))
+            out += blake2b(text, key=self._key[:64], digest_size=32).digest()
+        return out[:n_bytes]
+
+    def make(self, generator: str, wall_ns: int) -> bytes:
+        """Return a value of the named generator: ``uuid4``, ``epoch_s``, ``epoch_ms``, ``iso`` or ``hex:<n>``.
+
+        Raises:
+            ValueError: there is no such generator.
+        """
+        name, _, size = generator.partition(":")
+        if name == "uuid4":
+            return _uuid4(self._digest(16))
+        if name == "epoch_s":
+            return b"%d" % (wall_ns // 1_000_000_000)
+        if name == "epoch_ms":
+            return b"%d" % (wall_ns // 1_000_000)
+        if name == "iso":
+            moment = datetime.fromtimestamp(wall_ns / 1e9, UTC)
+            return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+        if name == "hex":
+            return self._digest((int(size) + 1) // 2).hex()[: int(size)].encode()
+        raise ValueError(f"no generator named {generator!r}")
+
+
+def _uuid4(raw: bytes) -> bytes:
+    """RFC 9562 §5.4: version 4 in the high nibble of octet 6, variant 10 in octet 8."""
+    octets = bytearray(raw)
+    octets[6] = octets[6] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()

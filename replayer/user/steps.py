@@ -1,0 +1,477 @@
+"""One virtual user: a state machine that plays a linked script. Pure: told what arrived, it calls its port.
+
+Theory of operation
+-------------------
+A script is a graph of steps. A step whose needs have all ended becomes *ready*; its intended start follows from the
+pacing (measurement.md §1.2): where it depends on earlier steps, the end of the last of them plus think time; else its
+place on the recorded timeline. A step that is due *begins*: it is rendered from the user's slots and handed to a
+connection or socket. It *ends* once, in ``finish``, whatever became of it, and its dependents count it off.
+
+Roots (steps without needs) are armed one after the other, so a user holds one timer for all of them, and steps that
+cannot be sent end by timer too, so that no chain of steps recurses.
+
+A failed step does not stop the user: a browser goes on. What cannot be rendered for want of a value is *not sent*:
+``producer_failed`` where the step that should have brought the value went wrong, else ``correlation_miss``. After
+``max_failures`` failed steps in a row the user ends, visibly.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from analysis.slots import StepRecord
+from captures.bodies import BodyError, decoded_body
+from replayer.plan.records import Step, StepKind
+from replayer.user.checks import STATUS, check_head, check_size, is_parsed
+from replayer.user.connections import Flight, OriginConnections
+from replayer.user.link import LinkedScript
+from replayer.user.memory import Memory
+from replayer.user.meter import Recorder
+from replayer.user.pacing import Pacing
+from replayer.user.port import Connection, Run
+from replayer.user.render import MissingValue
+from replayer.user.slots import Answer, Mint
+from replayer.user.sockets import UserSocket
+from replayer.wire import failures
+
+MAX_DECODED_BYTES = 16 * 1024 * 1024
+"""Cap on an inflated body that is read by an extractor or a check: no gzip bomb grows a worker."""
+
+_WAITING = 0
+_IN_FLIGHT = 1
+_ENDED = 2
+
+
+class Ending(Enum):
+    """How a user ends; the value is the suffix of its counters."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CUT = "cut"
+
+
+class User:
+    """One virtual user.
+
+    Args:
+        number: of the user in the run.
+        script: what it plays.
+        run: what it shares with the worker's other users.
+        inputs: its row of identities.
+        is_sampled: whether its steps are kept whole.
+    """
+
+    __slots__ = (
+        "_arrival_ns",
+        "_connections",
+        "_failed",
+        "_failures_in_row",
+        "_is_sampled",
+        "_latest_ns",
+        "_n_in_flight",
+        "_n_left",
+        "_next_root",
+        "_remaining",
+        "_run",
+        "_sockets",
+        "_states",
+        "is_over",
+        "memory",
+        "number",
+        "script",
+    )
+
+    def __init__(
+        self, number: int, script: LinkedScript, run: Run, inputs: dict[str, str], *, is_sampled: bool
+    ) -> None:
+        self.number = number
+        self.script = script
+        self.memory = Memory(script, run.port, Mint(run.key, number), inputs)
+        self.is_over = False
+        self._run = run
+        self._is_sampled = is_sampled
+        self._connections: dict[int, OriginConnections] = {}
+        self._sockets: dict[int, UserSocket] = {}
+        self._states = bytearray(len(script.steps))
+        self._remaining = script.n_needs.copy()
+        self._latest_ns: dict[int, int] = {}  # by step that still waits: latest end among its needs so far
+        self._n_left = len(script.steps)
+        self._n_in_flight = 0
+        self._next_root = 0
+        self._arrival_ns = 0
+        self._failures_in_row = 0
+        self._failed = False
+
+    # Beginning and end.
+
+    def start(self, arrival_ns: int) -> None:
+        """Begin to play at the planned arrival, which has come."""
+        self._arrival_ns = arrival_ns
+        for slot in self.memory.place_cookies():
+            self.count_miss(slot)
+        if self._n_left == 0:
+            self._end(Ending.COMPLETED)
+        else:
+            self._arm_root()
+
+    def stop(self) -> None:
+        """Begin no further step; end as soon as nothing is in flight."""
+        if not self.is_over and not self._n_in_flight:
+            self._end(Ending.CUT)
+
+    def cut(self) -> None:
+        """End now, because the run ends: neither completed nor failed."""
+        if not self.is_over:
+            self._end(Ending.CUT)
+
+    def _end(self, ending: Ending) -> None:
+        self.is_over = True
+        meter = self._run.meter
+        meter.count(f"sessions_{ending.value}")
+        meter.count(f"users_{ending.value}")
+        self._settle(ending)
+        for socket in self._sockets.values():
+            socket.abandon()
+        for connections in self._connections.values():
+            connections.close()
+        self._run.port.user_ended(self)
+
+    def _settle(self, ending: Ending) -> None:
+        """Give every step that was sent, or would have been, an outcome: planned = ok + failed + not sent."""
+        reason = "cut" if ending is Ending.CUT else "user_ended"
+        for step in self.script.steps:
+            state = self._states[step.index]
+            if state == _WAITING and ending is Ending.FAILED and step.kind is not StepKind.RECEIVE:
+                self.script.recorders[step.index].measure.planned += 1
+                self._run.meter.count("not_sent:" + reason)
+            elif state == _IN_FLIGHT:
+                self._run.meter.count("not_sent:" + reason)
+
+    # Time.
+
+    def _arm_root(self) -> None:
+        step = self.script.roots[self._next_root]
+        self._run.port.call_at(self._arrival_ns + self.script.ideal_ns[step], self._root_due, step)
+
+    def _root_due(self, step: int, due_ns: int) -> None:
+        if self.is_over:
+            return
+        self._next_root += 1
+        if self._next_root < len(self.script.roots):
+            self._arm_root()
+        self._begin_due(step, due_ns)
+
+    def _begin_due(self, step: int, due_ns: int) -> None:
+        if self.is_over:
+            return
+        if self._run.is_stopping:
+            self.stop()
+            return
+        if self.script.steps[step].kind is not StepKind.RECEIVE:
+            self._run.meter.sent_late(self._run.port.now_ns() - due_ns)
+        self._begin(step, due_ns)
+
+    def finish(self, step: int, end_ns: int) -> None:
+        """Count a step as ended and start what waited for it; a second end of the same step is no end."""
+        state = self._states[step]
+        if state == _ENDED or self.is_over:
+            return
+        self._n_in_flight -= state == _IN_FLIGHT
+        self._states[step] = _ENDED
+        self._n_left -= 1
+        latest_ns = self._latest_ns
+        for dependent in self.script.dependents[step]:
+            if latest_ns.get(dependent, 0) < end_ns:
+                latest_ns[dependent] = end_ns
+            self._remaining[dependent] -= 1
+            if not self._remaining[dependent]:
+                self._ready(dependent, latest_ns.pop(dependent), end_ns)
+        if self.is_over:
+            return
+        if not self._n_left:
+            self._end(Ending.FAILED if self._failed else Ending.COMPLETED)
+        elif self._run.is_stopping:
+            self.stop()
+
+    def _ready(self, step: int, base_ns: int, now_ns: int) -> None:
+        if self.script.steps[step].kind is StepKind.RECEIVE:
+            intended_ns = base_ns  # It is listened for at once: its think time is how long the recorded one took.
+        elif self._run.pacing is Pacing.TIMELINE:
+            intended_ns = max(base_ns, self._arrival_ns + self.script.ideal_ns[step])
+        else:
+            intended_ns = base_ns + self.script.think_ns[step]
+        if intended_ns <= now_ns and not self._run.is_stopping:
+            self._begin(step, intended_ns)
+        else:
+            self._run.port.call_at(intended_ns, self._begin_due, step)
+
+    # Steps.
+
+    def _begin(self, index: int, intended_ns: int) -> None:
+        step = self.script.steps[index]
+        kind = step.kind
+        if self._states[index] != _WAITING or self.is_over:
+            return
+        if kind is StepKind.RECEIVE:
+            self._begin_receive(step, intended_ns)
+            return
+        self.script.recorders[index].measure.planned += 1
+        try:
+            if kind is StepKind.REQUEST:
+                self._begin_request(step, intended_ns)
+            elif kind is StepKind.CONNECT:
+                self.memory.prepare(step)
+                self._socket(step.socket).open(step, intended_ns)
+                self._set_in_flight(index)
+            elif not self._socket(step.socket).is_open():
+                self._not_sent(index, "socket_closed")
+            elif kind is StepKind.SEND:
+                self._begin_send(step, intended_ns)
+            else:
+                self._set_in_flight(index)
+                self._socket(step.socket).close(step, intended_ns)
+        except MissingValue as exc:
+            self._miss(index, exc.slot)
+
+    def _set_in_flight(self, index: int) -> None:
+        self._states[index] = _IN_FLIGHT
+        self._n_in_flight += 1
+
+    def _begin_request(self, step: Step, intended_ns: int) -> None:
+        rendered = self.script.rendered[step.index]
+        assert rendered is not None
+        data = rendered.static
+        if data is None:
+            self.memory.prepare(step)
+            data = rendered.render(self.memory.values)
+        self._states[step.index] = _IN_FLIGHT
+        self._n_in_flight += 1
+        connections = self._connections.get(step.origin)
+        if connections is None:
+            connections = self._connections[step.origin] = OriginConnections(self, self._run, step.origin)
+        connections.submit(step.index, intended_ns, data)
+
+    def _begin_send(self, step: Step, intended_ns: int) -> None:
+        rendered = self.script.rendered[step.index]
+        assert rendered is not None
+        if rendered.static is None:
+            self.memory.prepare(step)
+        data = rendered.render(self.memory.values)
+        if step.reply >= 0:
+            self._set_in_flight(step.reply)
+            self.script.recorders[step.reply].measure.planned += 1
+        self._socket(step.socket).send(step, data, intended_ns)
+        self.script.recorders[step.index].measure.ok += 1
+        now_ns = self._run.port.now_ns()
+        self._keep(index=step.index, outcome="ok", intended_ns=intended_ns, actual_ns=now_ns, end_ns=now_ns)
+        self._later_finished(step.index)
+
+    def _begin_receive(self, step: Step, intended_ns: int) -> None:
+        """Wait for a message; a reply is waited for since its SEND, so here only one that never will come ends."""
+        if not self._socket(step.socket).is_open():
+            self.memory.lose(step.extractors)
+            self._later_finished(step.index)
+        elif step.reply_to < 0:
+            self._set_in_flight(step.index)
+            self.script.recorders[step.index].measure.planned += 1
+            self._socket(step.socket).expect(step, intended_ns)
+        else:
+            self._later_finished(step.index)
+
+    def _socket(self, number: int) -> UserSocket:
+        socket = self._sockets.get(number)
+        if socket is None:
+            socket = self._sockets[number] = UserSocket(self, self._run, number)
+        return socket
+
+    def _later_finished(self, index: int) -> None:
+        self._run.port.call_at(self._run.port.now_ns(), self._finish_due, index)
+
+    def _finish_due(self, index: int, due_ns: int) -> None:
+        self.finish(index, due_ns)
+
+    # Outcomes.
+
+    def take_answer(self, connection: Connection, flight: Flight, end_ns: int) -> None:
+        """Judge a complete response, count it, take its cookies and values."""
+        index, script = flight.step, self.script
+        step = script.steps[index]
+        cookies: list[tuple[bytes, bytes]] = []
+        if connection.set_cookies:
+            cookies = self.memory.take_cookies(step, connection.set_cookies, end_ns)
+        mismatch = check_head(step.expectation, connection.status, connection.content_type)
+        if mismatch is STATUS and connection.status >= 400:
+            failure = failures.status_failure(connection.status)
+            self._count_failure(index, failure, flight.intended_ns, flight.actual_ns, end_ns, connection.status)
+            return
+        answer: Answer | None = None
+        if script.keeps_body[index] or step.extractors:
+            answer = Answer(connection.headers, cookies, lambda: _decoded(connection))
+        mismatch = mismatch or self._check_body(step, connection, answer)
+        self._count_answer(index, mismatch, connection, flight, end_ns)
+        if step.extractors and answer is not None:
+            self.memory.extract(step.extractors, answer)
+
+    def _check_body(self, step: Step, connection: Connection, answer: Answer | None) -> str:
+        expectation = step.expectation
+        mismatch = "" if connection.content_encoding else check_size(expectation, connection.body_bytes)
+        if mismatch or answer is None or not is_parsed(expectation):
+            return mismatch
+        return self._run.budget.check(expectation, answer.json)
+
+    def _count_answer(self, index: int, mismatch: str, connection: Connection, flight: Flight, end_ns: int) -> None:
+        recorder = self.script.recorders[index]
+        self._failures_in_row = 0
+        if mismatch:
+            recorder.mismatched(mismatch, flight.intended_ns, end_ns, connection.body_bytes)
+        else:
+            recorder.ok(flight.intended_ns, flight.actual_ns, end_ns, connection.body_bytes)
+        if not self._is_sampled and not mismatch:
+            return
+        self._keep(
+            index=index,
+            outcome=f"mismatch_{mismatch}" if mismatch else "ok",
+            intended_ns=flight.intended_ns,
+            actual_ns=flight.actual_ns,
+            end_ns=end_ns,
+            status=connection.status,
+            detail=_seen(connection) if mismatch else "",
+        )
+
+    def take_handshake(
+        self, index: int, set_cookies: list[bytes], intended_ns: int, actual_ns: int, end_ns: int
+    ) -> None:
+        """Count an accepted WebSocket."""
+        self.memory.take_cookies(self.script.steps[index], set_cookies, end_ns)
+        self._count_ok(index, intended_ns, actual_ns, end_ns, 0, status=101)
+
+    def take_message(
+        self, index: int, answer: Answer, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int
+    ) -> None:
+        """Count an awaited message and take its values; the end of a RECEIVE step."""
+        self._count_ok(index, intended_ns, actual_ns, end_ns, n_bytes)
+        self.memory.extract(self.script.steps[index].extractors, answer)
+
+    def take_close(self, index: int, intended_ns: int, actual_ns: int, end_ns: int) -> None:
+        """Count a close that was answered."""
+        self._count_ok(index, intended_ns, actual_ns, end_ns, 0)
+
+    def _count_ok(
+        self, index: int, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int, *, status: int = 0
+    ) -> None:
+        self._failures_in_row = 0
+        self.script.recorders[index].ok(intended_ns, actual_ns, end_ns, n_bytes)
+        self._keep(
+            index=index, outcome="ok", intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
+        )
+
+    def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
+        """Count a step that ended without what it was sent for, and go on."""
+        if self.script.steps[index].kept_open and failure == failures.TIMEOUT_REQUEST:
+            self.script.recorders[index].measure.ok += 1  # It was to stay open this long.
+        else:
+            self._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
+        self.finish(index, end_ns)
+
+    def socket_lost(self, number: int, failure: str, end_ns: int) -> None:
+        """Count a socket that ended although the recording went on."""
+        self._failed = True
+        recorder = self.script.drops[number]
+        recorder.measure.planned += 1
+        recorder.failed(failure, end_ns, end_ns, end_ns)
+        connect = self.script.script.sockets[number].connect
+        self._keep(
+            index=connect, outcome=failure, intended_ns=end_ns, actual_ns=end_ns, end_ns=end_ns, recorder=recorder
+        )
+
+    def _count_failure(
+        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, status: int
+    ) -> None:
+        self._failed = True
+        self.memory.lose(self.script.steps[index].extractors)
+        if failure == failures.LOCAL_RESOURCE:
+            self._run.meter.count("not_sent:local_resource")
+        else:
+            self.script.recorders[index].failed(failure, intended_ns, actual_ns, end_ns)
+        self._keep(
+            index=index, outcome=failure, intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
+        )
+        self._failures_in_row += 1
+        if self._failures_in_row >= self._run.max_failures:
+            self._states[index] = _ENDED
+            self._n_left -= 1
+            self._end(Ending.FAILED)
+
+    def _not_sent(self, index: int, reason: str) -> None:
+        self._failed = True
+        self._run.meter.count("not_sent:" + reason)
+        self.memory.lose(self.script.steps[index].extractors)
+        now_ns = self._run.port.now_ns()
+        outcome = "not_sent_" + reason
+        self._keep(index=index, outcome=outcome, intended_ns=now_ns, actual_ns=now_ns, end_ns=now_ns)
+        self._later_finished(index)
+
+    def _miss(self, index: int, slot: int) -> None:
+        if slot in self.memory.broken:
+            self._not_sent(index, "producer_failed")
+        else:
+            self._run.meter.count("correlation_misses")
+            self._not_sent(index, "correlation_miss")
+
+    def count_miss(self, slot: int) -> None:
+        """Count a value that is missing where no step can be charged with it."""
+        if slot not in self.memory.broken:
+            self._run.meter.count("correlation_misses")
+
+    def open_for_ns(self, index: int) -> int:
+        """Return how long a response that is kept open stays so."""
+        return max(1, int(self.script.steps[index].duration_ns / self._run.speed))
+
+    # Evidence.
+
+    def _keep(
+        self,
+        *,
+        index: int,
+        outcome: str,
+        intended_ns: int,
+        actual_ns: int,
+        end_ns: int,
+        status: int = 0,
+        detail: str = "",
+        recorder: Recorder | None = None,
+    ) -> None:
+        key = (recorder or self.script.recorders[index]).key
+        meter = self._run.meter
+        if not self._is_sampled and not meter.wants(key, outcome):
+            return
+        start_ns = self._run.start_ns
+        record = StepRecord(
+            user=self.number,
+            session=self.script.script.session,
+            step=index,
+            series=key,
+            intended_ns=intended_ns - start_ns,
+            actual_ns=actual_ns - start_ns,
+            end_ns=end_ns - start_ns,
+            outcome=outcome,
+            status=status,
+            detail=detail,
+        )
+        meter.keep(record, is_sampled=self._is_sampled)
+
+
+def _decoded(connection: Connection) -> bytes:
+    if not connection.content_encoding:
+        return connection.body
+    headers = ((b"content-encoding", connection.content_encoding),)
+    try:
+        return decoded_body(headers, connection.body, MAX_DECODED_BYTES)
+    except BodyError as exc:
+        raise ValueError(str(exc)) from exc  # What the target sent is no error of ours: a mismatch, like broken JSON.
+
+
+def _seen(connection: Connection) -> str:
+    """What was seen instead, without a value of the answer's body."""
+    content_type = connection.content_type.decode("latin-1") or "no content type"
+    return f"status {connection.status}, {content_type}, {connection.body_bytes} bytes"

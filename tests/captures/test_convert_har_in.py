@@ -1,0 +1,543 @@
+"""HARs of every dialect become captures; what cannot be taken over is said."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from captures.convert.json_stream import WHOLE_CHARS, JsonReader
+from captures.convert.tape import KEPT_BYTES
+from captures.errors import CaptureError
+from captures.records import Opcode, Origin, Peer
+from captures.units import NS_PER_MS
+from tests.captures.convert_samples.hars import STARTED_NS, document, entry, message, socket, write_har
+from tests.captures.convert_samples.reading import SHARED, exchange_of, exchanges_of, imported
+
+_MS = NS_PER_MS
+
+
+def test_an_entry_becomes_an_exchange_at_its_times(tmp_path: Path) -> None:
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry()))
+    exchange = exchange_of(capture)
+    assert (exchange.method, exchange.origin, exchange.target) == (
+        "GET",
+        Origin("https", "shop.example", 443),
+        "/api/items?page=2",
+    )
+    assert exchange.http_version == "HTTP/2.0"
+    assert exchange.request_headers == ((b"accept", b"*/*"),)
+    assert (exchange.status, exchange.response_body.data) == (200, b'{"ok":true}')
+    start_ns = exchange.start_ns
+    assert exchange.request_end_ns == start_ns + 2 * _MS
+    assert exchange.response_start_ns == start_ns + 22 * _MS
+    assert exchange.end_ns == start_ns + 25 * _MS
+    anchor: Any = capture.header["anchor"]
+    assert anchor.wall_ns + start_ns == STARTED_NS
+    assert conversion.not_held == []
+
+
+def test_the_header_names_source_format_creator_and_page(tmp_path: Path) -> None:
+    page = {"id": "page_1", "title": "https://shop.example/start", "startedDateTime": "", "pageTimings": {}}
+    capture, _ = imported(write_har(tmp_path / "one.har", entry(), pages=[page]))
+    source: Any = capture.header["converted_from"]
+    assert (source["file"], source["format"], source["creator"]) == ("one.har", "HAR 1.2", "WebInspector 1")
+    assert len(source["sha256"]) == 64
+    assert capture.header["url"] == "https://shop.example/start"
+
+
+def test_without_a_page_url_the_first_document_is_the_page(tmp_path: Path) -> None:
+    html = {"content": {"size": 2, "mimeType": "text/html; charset=utf-8", "text": "hi"}}
+    har = write_har(tmp_path / "one.har", entry(), entry("https://shop.example/home", response=html))
+    capture, _ = imported(har)
+    assert capture.header["url"] == "https://shop.example/home"
+
+
+@pytest.mark.parametrize(
+    ("started", "wall_ns"),
+    [
+        ("2024-05-01T10:00:00.250Z", STARTED_NS),
+        ("2024-05-01T12:00:00.250+02:00", STARTED_NS),  # Firefox
+        ("2024-05-01T10:00:00.250000+00:00", STARTED_NS),  # mitmproxy
+        ("2024-05-01T10:00:00.2500000Z", STARTED_NS),  # Fiddler: seven digits
+        ("2024-05-01T10:00:00Z", STARTED_NS - 250 * _MS),
+        ("2024-05-01T10:00:00.250", STARTED_NS),  # no zone
+        (1714557600250, STARTED_NS),  # epoch milliseconds
+    ],
+)
+def test_dates_in_all_spellings_are_understood(started: Any, wall_ns: int, tmp_path: Path) -> None:
+    capture, _ = imported(write_har(tmp_path / "one.har", entry(started=started)))
+    anchor: Any = capture.header["anchor"]
+    assert anchor.wall_ns == wall_ns
+
+
+def test_an_entry_without_a_date_stays_in_its_place_and_is_told_of(tmp_path: Path) -> None:
+    har = write_har(tmp_path / "one.har", entry("https://a.example/1"), entry("https://a.example/2", started="soon"))
+    capture, conversion = imported(har)
+    assert [exchange.target for exchange in exchanges_of(capture)] == ["/1", "/2"]
+    assert conversion.not_held == ["entries without a date, given that of the one before: 1 (first: entry 2)"]
+
+
+@pytest.mark.parametrize(
+    ("creator", "timings", "ended_ms"),
+    [
+        # ssl lies within connect; blocked, dns and connect come before send
+        ("WebInspector", {"blocked": 1, "dns": 2, "connect": 8, "ssl": 5, "send": 1, "wait": 10, "receive": 2}, 24),
+        # some count ssl apart: it cannot be longer than what it lies in
+        ("Charles Proxy", {"dns": 1, "connect": 3, "ssl": 6, "send": 1, "wait": 10, "receive": 2}, 23),
+        # mitmproxy's entries begin after the connect
+        ("mitmproxy", {"connect": 100, "ssl": 200, "send": 1, "wait": 10, "receive": 2}, 13),
+        ("WebKit Web Inspector", {"blocked": -1, "dns": -1, "connect": -1, "send": -1, "wait": -1, "receive": -1}, 25),
+        ("Firefox", {}, 25),
+        ("somebody", {"send": "soon", "wait": 1e400, "receive": None}, 25),
+    ],
+)
+def test_timings_of_every_dialect_add_up(creator: str, timings: dict[str, Any], ended_ms: int, tmp_path: Path) -> None:
+    capture, _ = imported(write_har(tmp_path / "one.har", entry(timings=timings), creator=creator))
+    exchange = exchange_of(capture)
+    assert exchange.end_ns == exchange.start_ns + ended_ms * _MS
+
+
+def test_without_tls_no_time_is_taken_for_it(tmp_path: Path) -> None:
+    # Playwright 1.65 for every http:// URL: ssl is connectEnd - (-1)
+    timings = {"dns": 0, "connect": 9, "ssl": 11, "send": 0, "wait": 7, "receive": 2}
+    har = write_har(tmp_path / "one.har", entry("http://shop.example/", timings=timings), creator="Playwright")
+    exchange = exchange_of(imported(har)[0])
+    assert exchange.request_end_ns == exchange.start_ns + 9 * _MS
+    assert exchange.end_ns == exchange.start_ns + 18 * _MS
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [
+        ("http/2.0", "HTTP/2.0"),
+        ("h2", "HTTP/2.0"),
+        ("HTTP/2", "HTTP/2.0"),
+        ("h3", "HTTP/3"),
+        ("HTTP/3", "HTTP/3"),
+        ("http/2+quic/46", "HTTP/3"),
+        ("http/1.1", "HTTP/1.1"),
+        ("HTTP/1.0", "HTTP/1.0"),
+        ("unknown", "HTTP/2.0"),  # the answer's is known
+        ("", "HTTP/2.0"),
+        (None, "HTTP/2.0"),
+    ],
+)
+def test_names_of_http_versions_are_made_one(written: str | None, version: str, tmp_path: Path) -> None:
+    capture, _ = imported(write_har(tmp_path / "one.har", entry(request={"httpVersion": written})))
+    assert exchange_of(capture).http_version == version
+
+
+def test_cookies_that_were_split_are_joined_and_set_cookies_that_were_joined_are_split(tmp_path: Path) -> None:
+    crumbs = [{"name": "cookie", "value": "a=1"}, {"name": "x", "value": "y"}, {"name": "cookie", "value": "b=2"}]
+    answer = [{"name": "set-cookie", "value": "a=1; Path=/\nb=2"}]
+    made = entry(request={"headers": crumbs}, response={"headers": answer})
+    exchange = exchange_of(imported(write_har(tmp_path / "one.har", made))[0])
+    assert exchange.request_headers == ((b"cookie", b"a=1; b=2"), (b"x", b"y"))
+    assert exchange.response_headers == ((b"set-cookie", b"a=1; Path=/"), (b"set-cookie", b"b=2"))
+
+
+def test_cookies_are_taken_from_their_list_where_no_header_has_them(tmp_path: Path) -> None:
+    made = entry(request={"headers": [], "cookies": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]})
+    assert exchange_of(imported(write_har(tmp_path / "one.har", made))[0]).request_headers == (
+        (b"Cookie", b"a=1; b=2"),
+    )
+
+
+def test_headers_that_cannot_be_sent_never_get_in(tmp_path: Path) -> None:
+    headers = [
+        {"name": "evil\r\nname", "value": "1"},
+        {"name": "", "value": "1"},
+        {"name": "ok", "value": "a\r\nInjected: yes"},
+        {"value": "nameless"},
+        ["pair", "of Slack"],
+        "text",
+    ]
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry(request={"headers": headers})))
+    assert exchange_of(capture).request_headers == ((b"ok", b"a"), (b"ok", b"Injected: yes"), (b"pair", b"of Slack"))
+    assert conversion.not_held == ["header fields that are none: 4 (first: entry 1)"]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("HTTPS://Shop.Example:8443/a?b#c", "https://shop.example:8443/a?b"),
+        ("https://user:secret@shop.example/a", "https://shop.example/a"),
+        ("http://[::1]:8000", "http://[::1]:8000/"),
+        ("https://shop.example?q", "https://shop.example/?q"),
+        ("https://shop.example/köln straße", "https://shop.example/k%C3%B6ln%20stra%C3%9Fe"),
+        ("https://köln.example/", "https://xn--kln-sna.example/"),
+        ("ws://shop.example/live", "http://shop.example/live"),
+        ("https://shop.example/a\r\nHost: evil", "https://shop.example/a%0D%0AHost:%20evil"),
+    ],
+)
+def test_urls_become_origin_and_target(url: str, place: str, tmp_path: Path) -> None:
+    exchange = exchange_of(imported(write_har(tmp_path / "one.har", entry(url)))[0])
+    assert f"{exchange.origin}{exchange.target}" == place
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ({"request": {"url": "data:text/plain,hi"}}, "no URL of HTTP or WebSocket"),
+        ({"request": {"url": "blob:https://shop.example/1"}}, "no URL of HTTP or WebSocket"),
+        ({"request": {"url": None}}, "its request has no URL"),
+        ({"request": {"url": "https://shop.example:99999/"}}, "no port"),
+        ({"request": {"method": "GET / HTTP/1.1\r\nX:"}}, "its method cannot be sent"),
+        ({"request": {"method": "CONNECT"}}, "a tunnel of a proxy"),
+        ({"request": {"headers": [{"name": "a", "value": "x" * 300_000}]}}, "its headers are larger"),
+        ({"response": {"_deep": "["}}, "nested too deeply"),
+    ],
+)
+def test_entries_that_are_no_requests_are_left_out_and_told_of(bad: Any, why: str, tmp_path: Path) -> None:
+    har = document(entry("https://shop.example/good"), entry(**bad))
+    text = json.dumps(har).replace('"_deep": "["', f'"_deep": {"[" * 50_000}{"]" * 50_000}')
+    path = tmp_path / "one.har"
+    path.write_text(text, encoding="utf-8")
+    capture, conversion = imported(path)
+    assert exchange_of(capture).target == "/good"
+    assert conversion.not_held[-1].startswith("entries left out: 1 (first: entry 2: ")
+    assert why in conversion.not_held[-1]
+
+
+@pytest.mark.parametrize("junk", [None, 1, "text", [], {}, {"request": None}, {"request": "GET"}])
+def test_what_is_no_entry_is_left_out(junk: Any, tmp_path: Path) -> None:
+    capture, conversion = imported(write_har(tmp_path / "one.har", junk, entry()))
+    assert exchange_of(capture).target == "/api/items?page=2"
+    assert len(conversion.not_held) == 1
+
+
+@pytest.mark.parametrize("response", [{"status": 0, "_error": "net::ERR_CONNECTION_REFUSED"}, {"status": "0"}])
+def test_a_request_without_an_answer_is_an_error(response: dict[str, Any], tmp_path: Path) -> None:
+    exchange = exchange_of(imported(write_har(tmp_path / "one.har", entry(response=response)))[0])
+    assert exchange.status is None
+    assert exchange.error == response.get("_error", "no answer (status 0)")
+
+
+def test_why_playwright_says_a_request_failed_is_kept(tmp_path: Path) -> None:
+    failed = {"status": -1, "statusText": "", "_failureText": "net::ERR_CONNECTION_REFUSED"}
+    broken = {"_failureText": "net::ERR_ABORTED"}
+    entries = [entry(response=response) for response in (failed, broken)]
+    no_socket = entry("wss://shop.example/live", response=failed)
+    found = exchanges_of(imported(write_har(tmp_path / "one.har", *entries, no_socket, creator="Playwright"))[0])
+    assert [exchange.error for exchange in found] == [
+        "net::ERR_CONNECTION_REFUSED",
+        "net::ERR_ABORTED",
+        "net::ERR_CONNECTION_REFUSED (status 0)",
+    ]
+
+
+def test_missing_parts_are_no_obstacle(tmp_path: Path) -> None:
+    bare = {"request": {"url": "https://shop.example/"}, "response": {"status": 204}, "startedDateTime": "2024-05-01"}
+    lonely = {"request": {"url": "https://shop.example/2", "method": "PUT"}}
+    capture, _ = imported(write_har(tmp_path / "one.har", bare, lonely))
+    first, second = exchanges_of(capture)
+    assert (first.method, first.status, first.error) == ("GET", 204, "")
+    assert (second.method, second.status, second.error) == ("PUT", None, "no answer (status 0)")
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("content", "data"),
+    [
+        ({"mimeType": "text/plain", "text": "größe"}, "größe".encode()),
+        ({"mimeType": "text/plain; charset=ISO-8859-1", "text": "größe"}, "größe".encode("latin-1")),
+        ({"mimeType": "text/plain; charset=martian", "text": "größe"}, "größe".encode()),
+        ({"mimeType": "image/png", "text": "iVBORw0KGgo=", "encoding": "base64"}, b"\x89PNG\r\n\x1a\n"),
+        ({"mimeType": "image/png", "text": "iVBO\r\nRw0KGgo", "encoding": "BASE64"}, b"\x89PNG\r\n\x1a\n"),
+        ({"mimeType": "application/json", "text": {"a": [1]}}, b'{"a":[1]}'),  # parsed by the exporter
+        ({"mimeType": "text/plain", "text": "\ud83d"}, b"\xed\xa0\xbd"),
+    ],
+)
+def test_bodies_become_bytes(content: dict[str, Any], data: bytes, tmp_path: Path) -> None:
+    body = exchange_of(imported(write_har(tmp_path / "one.har", entry(response={"content": content})))[0]).response_body
+    assert (body.data, body.size_bytes, len(body.hash)) == (data, len(data), 16)
+
+
+def test_a_wrong_base64_loses_that_body_alone_and_says_so(tmp_path: Path) -> None:
+    content = {"size": 9, "mimeType": "image/png", "text": "%%%not base64%%%", "encoding": "base64"}
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"content": content})))
+    body = exchange_of(capture).response_body
+    assert body.data == b""
+    assert body.is_cut
+    assert conversion.not_held == ["bodies and messages whose Base64 is wrong, left empty: 1 (first: entry 1)"]
+
+
+def test_a_body_that_the_har_does_not_hold_keeps_its_size(tmp_path: Path) -> None:
+    made = entry(response={"content": {"size": 5000, "mimeType": "text/html"}})
+    capture, conversion = imported(write_har(tmp_path / "one.har", made))
+    assert exchange_of(capture).response_body.size_bytes == 5000
+    assert conversion.not_held == ["response bodies that the HAR does not hold: 1 (first: entry 1)"]
+
+
+@pytest.mark.parametrize(("wire_bytes", "size_bytes"), [(9, 9), (-1, 11)])
+def test_a_body_is_known_to_be_decoded_because_a_har_holds_it_so(
+    wire_bytes: int, size_bytes: int, tmp_path: Path
+) -> None:
+    headers = [{"name": "Content-Encoding", "value": "br"}, {"name": "Vary", "value": "*"}]
+    made = entry(response={"headers": headers, "bodySize": wire_bytes})
+    exchange = exchange_of(imported(write_har(tmp_path / "one.har", made))[0])
+    body = exchange.response_body
+    assert exchange.response_headers == ((b"Vary", b"*"),)
+    assert (body.data, body.encoding, body.size_bytes, body.is_cut) == (b'{"ok":true}', "br", size_bytes, False)
+
+
+def test_a_body_out_of_the_cache_is_not_taken_for_that_of_a_304(tmp_path: Path) -> None:
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"status": 304})))
+    assert exchange_of(capture).response_body.data == b""
+    assert conversion.not_held == ["bodies out of the browser's cache, of answers that carry none: 1 (first: entry 1)"]
+
+
+@pytest.mark.parametrize(
+    ("post", "data"),
+    [
+        ({"mimeType": "application/json", "text": '{"a":1}'}, b'{"a":1}'),
+        ({"mimeType": "a/b", "text": "AAH/", "encoding": "base64"}, b"\x00\x01\xff"),
+        (
+            {
+                "mimeType": "application/x-www-form-urlencoded",
+                "params": [{"name": "q r", "value": "a&b"}, {"name": "n", "value": "a%20b"}],
+            },
+            b"q+r=a%26b&n=a%20b",
+        ),
+        (
+            {"mimeType": "multipart/form-data; boundary=XX", "params": [{"name": "f", "value": "1"}]},
+            b'--XX\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n--XX--\r\n',
+        ),
+        ({"mimeType": "text/plain", "text": "", "params": []}, b""),
+        (None, b""),
+    ],
+)
+def test_request_bodies_come_from_text_or_params(post: Any, data: bytes, tmp_path: Path) -> None:
+    made = entry(request={"method": "POST", "postData": post})
+    assert exchange_of(imported(write_har(tmp_path / "one.har", made))[0]).request_body.data == data
+
+
+def test_bodies_that_playwright_put_into_files_are_found_by_hash_and_no_other_file_is(tmp_path: Path) -> None:
+    data = b"<p>attached</p>"
+    name = f"{hashlib.sha1(data).hexdigest()}.html"
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    good = entry("https://shop.example/1", response={"content": {"mimeType": "text/html", "_file": name}})
+    bad = [
+        entry("https://shop.example/2", response={"content": {"mimeType": "text/html", "_file": other}})
+        for other in ("secret.txt", "../secret.txt", "/etc/passwd", "0" * 40)
+    ]
+    capture, conversion = imported(write_har(tmp_path / "one.har", good, *bad))
+    assert [exchange.response_body.data for exchange in exchanges_of(capture)] == [data, b"", b"", b"", b""]
+    assert any(sentence.startswith("bodies in other files: 3") for sentence in conversion.not_held)
+    assert any("cannot be read: 1" in sentence for sentence in conversion.not_held)
+
+
+@pytest.mark.parametrize("text", [{}, {"text": ""}])
+def test_request_bodies_that_playwright_put_into_files_are_found(text: dict[str, str], tmp_path: Path) -> None:
+    data = b'{"user":"ada"}'
+    name = f"{hashlib.sha1(data).hexdigest()}.json"
+    (tmp_path / name).write_bytes(data)
+    post = {"mimeType": "application/json", "params": [], "_file": name, **text}
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry(request={"method": "POST", "postData": post})))
+    assert exchange_of(capture).request_body.data == data
+    assert conversion.not_held == []
+
+
+# Sockets
+
+
+def test_sockets_keep_messages_senders_kinds_and_times(tmp_path: Path) -> None:
+    binary = base64.b64encode(b"\x00\xff").decode()
+    first = socket([message(1, "hi", "send"), message(1.5, "né"), message(2, binary, opcode=2)])
+    second = socket([message(1.2, "other")], started="2024-05-01T10:00:01Z")
+    capture, _ = imported(write_har(tmp_path / "one.har", first, second))
+    one, two = exchanges_of(capture)
+    assert one.socket is not None
+    assert two.socket is not None
+    assert [(item.sender, item.opcode, item.data) for item in one.socket.messages] == [
+        (Peer.CLIENT, Opcode.TEXT, b"hi"),
+        (Peer.SERVER, Opcode.TEXT, "né".encode()),
+        (Peer.SERVER, Opcode.BINARY, b"\x00\xff"),
+    ]
+    assert [item.t_ns - one.start_ns for item in one.socket.messages] == [10**9, 1_500_000_000, 2 * 10**9]
+    assert [item.data for item in two.socket.messages] == [b"other"]
+    assert one.connection != two.connection
+    assert (one.status, one.origin.scheme) == (101, "https")
+
+
+def test_messages_that_playwright_put_into_a_file_are_found(tmp_path: Path) -> None:
+    name = f"{'0a' * 16}.jsonl"
+    good = [{"type": "send", "time": STARTED_NS / 1e6 + 5, "opcode": 1, "data": "hi"}, message(1, "there")]
+    lines = [json.dumps(good[0]), "no JSON", f'"{"x" * WHOLE_CHARS}"', "[" * 100_000, json.dumps(good[1])]
+    (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    attached = {"status": 101, "content": {"mimeType": "x-unknown", "size": -1, "_file": name}}
+    missing = {"status": 101, "content": {"_file": f"{'0b' * 16}.jsonl"}}
+    entries = [entry("wss://shop.example/ws", response=response) for response in (attached, missing)]
+    capture, conversion = imported(write_har(tmp_path / "one.har", *entries))
+    found, other = (exchange.socket for exchange in exchanges_of(capture))
+    assert found is not None
+    assert [(item.sender, item.data) for item in found.messages] == [(Peer.CLIENT, b"hi"), (Peer.SERVER, b"there")]
+    assert other is not None
+    assert other.messages == []
+    assert any(sentence.startswith("messages left out: 3") for sentence in conversion.not_held)
+    assert any(sentence.startswith("messages in files that cannot be read: 1") for sentence in conversion.not_held)
+
+
+def test_a_message_before_the_answer_does_not_get_lost(tmp_path: Path) -> None:
+    capture, _ = imported(write_har(tmp_path / "one.har", socket([message(-0.5, "early"), message(0.001, "soon")])))
+    found = exchange_of(capture).socket
+    assert found is not None
+    assert [item.data for item in found.messages] == [b"early", b"soon"]
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "reason", "closed_by"),
+    [
+        ({"_webSocketClose": {"code": 4001, "reason": "bye", "type": "receive"}}, 4001, "bye", Peer.SERVER),
+        ({"_webSocketClose": "aborted"}, 1006, "", None),
+        ({}, None, "", None),
+    ],
+)
+def test_how_a_socket_closed_is_taken_from_where_it_is_said(
+    other: dict[str, Any], code: int | None, reason: str, closed_by: Peer | None, tmp_path: Path
+) -> None:
+    capture, conversion = imported(write_har(tmp_path / "one.har", socket([message(1, "x")], **other)))
+    found = exchange_of(capture).socket
+    assert found is not None
+    assert (found.close_code, found.close_reason, found.closed_by) == (code, reason, closed_by)
+    assert bool(conversion.not_held) == (code is None)
+
+
+def test_control_frames_among_the_messages_are_no_messages(tmp_path: Path) -> None:
+    close = base64.b64encode(b"\x03\xe8done").decode()
+    frames = [message(1, "cGluZw==", opcode=9), message(1, "x"), message(2, close, "send", opcode=8)]
+    found = exchange_of(imported(write_har(tmp_path / "one.har", socket(frames)))[0]).socket
+    assert found is not None
+    assert [item.data for item in found.messages] == [b"x"]
+    assert [(item.opcode, item.data) for item in found.controls] == [(Opcode.PING, b"ping")]
+    assert (found.close_code, found.close_reason, found.closed_by) == (1000, "done", Peer.CLIENT)
+
+
+@pytest.mark.parametrize("junk", [None, 7, "text", [], {}, {"type": 1, "data": "x"}, {"type": "send", "data": {}}])
+def test_what_is_no_message_does_no_harm(junk: Any, tmp_path: Path) -> None:
+    capture, conversion = imported(write_har(tmp_path / "one.har", socket([message(1, "x"), junk])))
+    found = exchange_of(capture).socket
+    assert found is not None
+    assert found.messages[0].data == b"x"
+    assert conversion.not_held
+
+
+# Order and size
+
+
+def test_entries_out_of_order_are_put_in_order(tmp_path: Path) -> None:
+    starts = ["2024-05-01T10:00:03Z", "2024-05-01T10:00:01Z", "2024-05-01T10:00:02Z"]
+    entries = [entry(f"https://shop.example/{number}", started=start) for number, start in enumerate(starts)]
+    capture, _ = imported(write_har(tmp_path / "one.har", *entries))
+    assert [(exchange.id, exchange.target) for exchange in exchanges_of(capture)] == [(1, "/1"), (2, "/2"), (3, "/0")]
+
+
+def test_a_large_entry_is_walked_and_comes_out_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [
+        message(number / 100, f"message {number} é", "send" if number % 2 else "receive") for number in range(500)
+    ]
+    body = {"size": 0, "mimeType": "text/plain", "text": '"é\\' * 4000}
+    upload = {"mimeType": "text/plain", "text": "ü" * 9000}
+    entries = [
+        socket(frames),
+        entry(
+            response={"content": body}, request={"postData": upload, "method": "POST"}, started="2024-05-01T11:00:00Z"
+        ),
+    ]
+    whole, _ = imported(write_har(tmp_path / "whole.har", *entries))
+    monkeypatch.setattr(JsonReader.whole, "__defaults__", (2000,))
+    walked, _ = imported(write_har(tmp_path / "walked.har", *entries))
+    assert exchanges_of(whole) == exchanges_of(walked)
+    assert exchanges_of(walked)[1].response_body.data == ('"é\\' * 4000).encode()
+
+
+def test_a_body_over_the_limit_is_cut_and_its_size_kept(tmp_path: Path) -> None:
+    data = bytes(range(256)) * ((KEPT_BYTES >> 8) + 1000)
+    content = {"size": len(data), "mimeType": "a/b", "text": base64.b64encode(data).decode(), "encoding": "base64"}
+    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"content": content})))
+    body = exchange_of(capture).response_body
+    assert body.data == data[:KEPT_BYTES]
+    assert body.size_bytes == len(data)
+    assert conversion.not_held == ["bodies of which only the first 16 MiB are kept: 1 (first: entry 1)"]
+
+
+def test_a_gzipped_har_and_one_without_its_wrapping_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "one.har.gz"
+    path.write_bytes(gzip.compress(json.dumps(document(entry())["log"]).encode()))
+    assert exchange_of(imported(path)[0]).status == 200
+
+
+def test_bytes_that_are_not_utf8_come_through_as_they_were(tmp_path: Path) -> None:
+    path = write_har(tmp_path / "one.har", entry(response={"content": {"mimeType": "text/plain", "text": "a@z"}}))
+    path.write_bytes(path.read_bytes().replace(b"a@z", b"a\xfc\xffz"))
+    assert exchange_of(imported(path)[0]).response_body.data == b"a\xfc\xffz"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is not a HAR"),
+        ("no json", "is not a HAR"),
+        ("[]", "is not a HAR"),
+        ("{}", "is not a HAR"),
+        ('{"log": []}', "is not a HAR"),
+        ('{"log": {"entries": []}}', "holds no request: log.entries is empty"),
+        ('{"log": {"entries": [{}]}}', "holds no request: entries left out: 1 (first: entry 1: it has no request)"),
+        (
+            '{"log": {"entries": [{"request": {"url"',
+            "it ends in the middle of a HAR, in entry 1, at byte",
+        ),
+        (
+            '{"log": {"entries": [{}, {"a": 1 "b": 2}, {}' + " " * 99,
+            "is not valid JSON: expecting ',' delimiter, in entry 2",
+        ),
+        ("[" * 100_000, "is not a HAR"),
+        ('{"log": ' + '{"log": ' * 100_000, "is cut short"),
+    ],
+)
+def test_what_is_no_har_is_refused_with_its_place(text: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.har"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CaptureError) as caught:
+        imported(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert sentence in str(caught.value)
+    assert not path.with_name("one.har.rush").exists()
+
+
+# Real files
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the recordings in ../shared/data are not here")
+@pytest.mark.parametrize(
+    ("name", "n_exchanges", "n_messages"),
+    [
+        ("charles.har", 1, 0),
+        ("firefox.har", 14, 0),
+        ("postdata.har", 1, 0),
+        ("successful_log.har", 2, 0),
+        ("websocket.har", 3, 5),
+    ],
+)
+def test_real_hars_convert_whole(name: str, n_exchanges: int, n_messages: int, tmp_path: Path) -> None:
+    source = tmp_path / name
+    source.write_bytes((SHARED / name).read_bytes())
+    capture, conversion = imported(source)
+    found = exchanges_of(capture)
+    assert (len(found), conversion.counts.messages) == (n_exchanges, n_messages)
+    assert all(exchange.status for exchange in found)
+    entries = json.loads(source.read_text(encoding="utf-8"))["log"]["entries"]
+    assert [f"{exchange.origin}{exchange.target}" for exchange in found] == [item["request"]["url"] for item in entries]
+    for exchange, item in zip(found, entries, strict=True):
+        content = item["response"]["content"]
+        if exchange.status != 304 and content.get("encoding") != "base64":
+            assert exchange.response_body.data.decode() == content.get("text", "")
