@@ -291,12 +291,17 @@ def test_when_the_controller_is_killed_its_workers_end_within_their_lease(
     launch: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = launch("plays_on", "plays_on")
+    logs = [tmp_path / f"{worker}.log" for worker in range(2)]
+    given_up_ns = time.monotonic_ns() + 10 * LEASE_NS
+    while not all(log.exists() and "send" in log.read_text() for log in logs):
+        assert time.monotonic_ns() < given_up_ns
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     killed_ns = time.monotonic_ns()
     process.communicate(timeout=30)
     await_end_of_group(process.pid)
-    for worker in range(2):
-        lines = (tmp_path / f"{worker}.log").read_text().splitlines()
+    for log in logs:
+        lines = log.read_text().splitlines()
         last_send_ns = max(int(line.split()[1]) for line in lines if line.startswith("send"))
         assert last_send_ns <= killed_ns + LEASE_NS
 
