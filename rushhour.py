@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("replayer.cli", "replay", "Replay a capture against a target and judge the run."),
     "report": ("analysis.cli", "report", "Build a run's summary and report again."),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),
-    "edit": ("captures.edit_cli", "edit", "Make a capture of parts of others: filter, trim, merge."),
+    "edit": ("captures.edit.cli", "edit", "Make a capture of parts of others: filter, trim, merge."),
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),
     "scan": ("captures.redact.cli", "scan", "Look for secrets that are left in a capture."),
     "redact": ("captures.redact.cli", "redact", "Take the secrets out of a capture."),

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from captures.edit import EditOptions, edit
-from captures.overview import overview_of
-from captures.patterns import choice_of, session_test
-from captures.reader import open_capture
-from captures.selection import Selection
+from captures.edit.composition import EditOptions, edit
+from captures.edit.patterns import choice_of, session_test
+from captures.edit.selection import Selection
+from captures.format.reader import open_capture
+from captures.view.overview import overview_of
 
 
 def listed(path: str) -> dict[str, float]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, EventType, Headers, Opcode, Peer
 from captures.units import NS_PER_MS, NS_PER_S
-from captures.writer import CaptureWriter
 
 ANCHOR = Anchor(wall_ns=1_790_000_000 * NS_PER_S, monotonic_ns=NS_PER_S)
 FACTS: dict[str, object] = {"tool": "rushhour", "version": "benchmark", "url": "https://market.example/"}

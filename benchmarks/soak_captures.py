@@ -14,8 +14,8 @@ from random import Random
 
 import click
 
-from captures.reader import open_capture
-from captures.recover import recover
+from captures.format.reader import open_capture
+from captures.format.recover import recover
 from tests.captures.test_kill import LONGEST_S, is_right, killed_recording
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from captures.bindings import Bindings
 from captures.bodies import media_type
-from captures.index import Note, origin_of
+from captures.format.index import Note, origin_of
 from captures.records import Body, Event, EventType, Exchange, Headers, Message, Opcode, Peer, Session, Socket
 
 _EVENT_STREAM = "text/event-stream"

@@ -42,7 +42,7 @@ def inspect(
     A damaged capture is shown as far as it is good, with what is missing. Of a capture of more than 64 MiB a timeline
     is shown where --session asks for it.
     """
-    from captures.inspection import Asked, as_page, as_text, document_of
+    from captures.view.inspection import Asked, as_page, as_text, document_of
 
     asked = Asked.parsed(session=session, limit=limit, start=start, end=end)
     if as_json and html is not None:
@@ -64,8 +64,8 @@ def recover(file: str, out: str) -> None:
 
     Nothing is changed in FILE.
     """
-    from captures.recover import recover as recover_capture
-    from captures.terminal import printable
+    from captures.format.recover import recover as recover_capture
+    from captures.view.terminal import printable
 
     recovery = recover_capture(file, out)
     for sentence in recovery.damage:

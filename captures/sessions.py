@@ -11,8 +11,8 @@ from pathlib import Path
 
 from captures.assembly import Assembler
 from captures.errors import CaptureError
-from captures.index import Note
-from captures.reader import Reader, open_capture, sha256_of
+from captures.format.index import Note
+from captures.format.reader import Reader, open_capture, sha256_of
 from captures.records import Event, Session
 
 LEFT_OUT = "left_out_origin"

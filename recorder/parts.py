@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, Event, EventType
-from captures.writer import CaptureWriter
 from recorder.open_state import OpenState
 from recorder.rotation import Rotation, part_path
 

@@ -29,7 +29,7 @@ def convert(source: str, out: str, *, as_json: bool) -> None:
     Imported files are not redacted: they hold what their tool wrote.
     """
     from captures.convert.formats import convert_file
-    from captures.terminal import printable
+    from captures.view.terminal import printable
 
     conversion = convert_file(source, out)
     for sentence in conversion.damage:

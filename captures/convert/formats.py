@@ -19,7 +19,7 @@ from captures.convert.mitm import MitmImport
 from captures.convert.spool import Spool
 from captures.convert.tape import Counts, Tape
 from captures.errors import ConfigError
-from captures.reader import open_capture, sha256_of
+from captures.format.reader import open_capture, sha256_of
 from captures.units import NS_PER_S
 
 log = logging.getLogger(__name__)

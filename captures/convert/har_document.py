@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 from captures.bodies import BodyError, decoded_body, header
 from captures.convert.har_fields import bytes_to_text, iso_of, seconds_of, target_of
 from captures.convert.losses import Losses
-from captures.index import Note
+from captures.format.index import Note
 from captures.records import Body, Exchange, Headers, Opcode, Peer, Socket
 from captures.units import NS_PER_MS
 

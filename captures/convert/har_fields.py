@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from captures.convert.tape import LAST_WALL_NS, ns_of_seconds
+from captures.format.values import check_plain
 from captures.records import Headers, Origin
 from captures.units import NS_PER_MS, NS_PER_S
-from captures.values import check_plain
 
 HEADERS_LIMIT_BYTES = 256 * 1024
 TARGET_LIMIT_CHARS = 64 * 1024

@@ -15,8 +15,8 @@ from captures.convert.losses import Losses
 from captures.convert.spool import Row, Spool
 from captures.convert.tape import Counts
 from captures.errors import ConfigError
-from captures.index import Note
-from captures.reader import Reader
+from captures.format.index import Note
+from captures.format.reader import Reader
 from captures.records import Event, EventType
 
 _MAX_NOTES = 10_000

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from captures.errors import ConfigError
+from captures.format.values import ValuePacker, unpack
 from captures.records import SCHEMA, EventType
-from captures.values import ValuePacker, unpack
 
 Key = tuple[int, int, int]
 Row = tuple[EventType, int, int, int, dict[str, Any]]

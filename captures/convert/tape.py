@@ -13,9 +13,9 @@ from hashlib import blake2b
 
 from captures.convert.spool import Spool
 from captures.errors import CaptureSealed
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, Body, EventType, Exchange, Message, Socket
 from captures.units import NS_PER_S
-from captures.writer import CaptureWriter
 
 KEPT_BYTES = 16 * 1024 * 1024
 """Kept of each body and message, as the recorder does by default."""

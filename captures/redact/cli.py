@@ -54,11 +54,11 @@ def scan(ctx: click.Context, file: str, *, policy: Path | None, as_json: bool) -
 
     Shows where they stand, their class and how many, and never more than the beginning of one.
     """
-    from captures.reader import open_capture
+    from captures.format.reader import open_capture
     from captures.redact.policy_file import load_policy
     from captures.redact.scan import scan as scan_capture
     from captures.redact.scan import told
-    from captures.terminal import printable
+    from captures.view.terminal import printable
 
     rules = load_policy(policy)
     with open_capture(file) as reader:
@@ -97,7 +97,7 @@ def redact(file: str, out: str, *, policy: Path | None, key_file: Path | None) -
     from captures.redact.keys import key_from, random_key
     from captures.redact.policy_file import load_policy
     from captures.redact.redactor import Redactor
-    from captures.terminal import printable
+    from captures.view.terminal import printable
 
     rules = load_policy(policy)
     redactor = Redactor(rules, key_from(key_file) if key_file else random_key(), trusts_marks=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from captures.errors import CaptureSealed, ConfigError
-from captures.reader import Reader, open_capture, sha256_of
+from captures.format.reader import Reader, open_capture, sha256_of
+from captures.format.writer import CaptureWriter
 from captures.records import Event, EventType
 from captures.redact.inputs import IDENTITIES_SUFFIX, identities_csv
 from captures.redact.redactor import NOTE, Redactor
-from captures.writer import CaptureWriter
 
 _NOT_FACTS = ("anchor", "format")
 

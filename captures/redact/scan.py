@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from captures.reader import Reader
+from captures.format.reader import Reader
 from captures.redact.censor import Finding
 from captures.redact.files import redacted_events
 from captures.redact.keys import random_key

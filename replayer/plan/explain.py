@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from captures.terminal import printable
 from captures.units import format_duration
+from captures.view.terminal import printable
 from replayer.plan.codec import plan_sha256
 from replayer.plan.compile import Compiled
 from replayer.plan.evidence import Consumer, Left, Literal, ScriptEvidence, SlotEvidence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from captures.writer import CaptureWriter
+from captures.format.writer import CaptureWriter
 from tests.captures.samples import ANCHOR, BIG, FACTS, message, request, response
 
 

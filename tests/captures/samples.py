@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from captures.container import FrameType as Type
-from captures.container import Identity, encode_frame, encode_trailer
-from captures.header import Header, encode_header
-from captures.reader import open_capture
+from captures.format.container import FrameType as Type
+from captures.format.container import Identity, encode_frame, encode_trailer
+from captures.format.header import Header, encode_header
+from captures.format.reader import open_capture
+from captures.format.writer import CaptureWriter
 from captures.records import SCHEMA, Anchor, Event, EventType, Opcode, Peer
-from captures.writer import CaptureWriter
 
 ANCHOR = Anchor(wall_ns=1_790_000_000_000_000_000, monotonic_ns=42)
 FACTS: dict[str, object] = {"tool": "rushhour", "version": "0.1.0", "url": "http://shop.example/"}

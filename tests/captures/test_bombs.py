@@ -14,10 +14,10 @@ import msgpack
 import pytest
 import zstandard
 
-from captures.blocks import FLAG_ZSTD
-from captures.codec import BLOB_MIN_BYTES
-from captures.container import BLOCK_LIMIT_BYTES, HEADER_IDENTITY, MAGIC, FrameType, encode_frame
-from captures.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
+from captures.format.blocks import FLAG_ZSTD
+from captures.format.codec import BLOB_MIN_BYTES
+from captures.format.container import BLOCK_LIMIT_BYTES, HEADER_IDENTITY, MAGIC, FrameType, encode_frame
+from captures.format.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
 from captures.records import EventType
 from tests.captures.samples import (
     HEADERS,
@@ -135,7 +135,7 @@ COMMANDS = [
     ["captures.cli", "inspect", "FILE"],
     ["captures.cli", "inspect", "FILE", "--html", "OUT"],
     ["captures.cli", "recover", "FILE", "-o", "OUT"],
-    ["captures.edit_cli", "edit", "FILE", "-o", "OUT", "--method", "GET", "--merge", "FILE"],
+    ["captures.edit.cli", "edit", "FILE", "-o", "OUT", "--method", "GET", "--merge", "FILE"],
 ]
 # In little room, so that taking more ends in a MemoryError and exit code 99, whatever would have caught it.
 _CONFINED = """

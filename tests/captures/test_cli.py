@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from captures.cli import inspect, recover
 from captures.errors import CaptureError
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import EventType
 from captures.sessions import load_sessions
 from tests.captures.samples import Spec, connection_open, message, request, shop_session, socket_open, write

@@ -19,9 +19,9 @@ from captures.convert.formats import Conversion, convert_file
 from captures.convert.spool import Spool
 from captures.convert.tape import Tape, new_body
 from captures.errors import ConfigError
+from captures.format.writer import CaptureWriter
 from captures.records import Body, EventType, Exchange, Headers, Message, Opcode, Origin, Peer, Socket
 from captures.sessions import Capture, load_capture
-from captures.writer import CaptureWriter
 from tests.captures.convert_samples.reading import exchange_of, exchanges_of, imported
 from tests.captures.samples import ANCHOR, FACTS, connection_open, disk_of, message, request, response, socket_open
 

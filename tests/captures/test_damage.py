@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captures.container import END_MAGIC, MAGIC
 from captures.errors import CaptureError
-from captures.overview import overview_of
-from captures.reader import open_capture
+from captures.format.container import END_MAGIC, MAGIC
+from captures.format.reader import open_capture
+from captures.format.recover import recover
 from captures.records import Event
-from captures.recover import recover
 from captures.sessions import load_capture
+from captures.view.overview import overview_of
 from tests.captures.samples import corrupted, shop_session, write
 
 

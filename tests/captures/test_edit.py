@@ -11,17 +11,17 @@ from typing import Any, cast
 import pytest
 from click.testing import CliRunner, Result
 
-from captures.edit import EditOptions
-from captures.edit import edit as edit_captures
-from captures.edit_cli import edit
+from captures.edit.cli import edit
+from captures.edit.composition import EditOptions
+from captures.edit.composition import edit as edit_captures
+from captures.edit.patterns import choice_of, session_test
+from captures.edit.selection import Selection
 from captures.errors import CaptureError, ConfigError
-from captures.patterns import choice_of, session_test
-from captures.reader import open_capture
+from captures.format.reader import open_capture
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, EventType, Exchange, Peer
-from captures.selection import Selection
 from captures.sessions import Capture, load_capture
 from captures.units import NS_PER_S
-from captures.writer import CaptureWriter
 from tests.captures.samples import (
     BIG,
     FACTS,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from captures.blocks import FLAG_ZSTD
-from captures.container import FrameType
-from captures.reader import open_capture, sha256_of
+from captures.format.blocks import FLAG_ZSTD
+from captures.format.container import FrameType
+from captures.format.reader import open_capture, sha256_of
+from captures.format.recover import recover
 from captures.records import Event, Message, Opcode, Origin, Peer
-from captures.recover import recover
 from captures.sessions import load_capture
 from tests.captures.frozen.content import ANCHOR, EVENTS, FACTS, HEADERS, LARGE, NOISE, PATH, Spec
 from tests.captures.samples import forged_header

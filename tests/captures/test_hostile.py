@@ -11,9 +11,10 @@ import msgpack
 import pytest
 import zstandard
 
-from captures.blocks import FLAG_ZSTD, BlockOpener
-from captures.codec import BLOB_MIN_BYTES
-from captures.container import (
+from captures.errors import CaptureError
+from captures.format.blocks import FLAG_ZSTD, BlockOpener
+from captures.format.codec import BLOB_MIN_BYTES
+from captures.format.container import (
     BLOCK_LIMIT_BYTES,
     HEADER_IDENTITY,
     MAGIC,
@@ -22,12 +23,11 @@ from captures.container import (
     FrameType,
     encode_frame,
 )
-from captures.errors import CaptureError
-from captures.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
-from captures.reader import open_capture
+from captures.format.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
+from captures.format.reader import open_capture
+from captures.format.values import check_plain, unpack
 from captures.records import EventType
 from captures.sessions import load_capture
-from captures.values import check_plain, unpack
 from tests.captures.samples import IDENTITY, OUR_SCHEMA, forge, forged_header, read, trailer
 from tests.commands import ROOT
 
@@ -107,8 +107,8 @@ def test_a_free_value_nested_deeper_than_32_is_refused() -> None:
 _WATCHED = """
 import json, resource, sys
 from captures.errors import CaptureError
-from captures.reader import open_capture
-from captures.values import unpack
+from captures.format.reader import open_capture
+from captures.format.values import unpack
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     with open_capture(sys.argv[1]) as reader:

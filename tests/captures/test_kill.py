@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from captures.reader import open_capture
+from captures.format.reader import open_capture
+from captures.format.recover import recover
 from captures.records import Event, EventType
-from captures.recover import recover
 from tests.captures.samples import BIG
 from tests.commands import ROOT
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from captures.edit.patterns import choice_of, method_test, origin_test, route_test, session_test, status_test
 from captures.errors import ConfigError
-from captures.patterns import choice_of, method_test, origin_test, route_test, session_test, status_test
 from captures.records import Origin
 
 SHOP = Origin("https", "shop.example", 443)

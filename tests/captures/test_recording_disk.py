@@ -15,7 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import EventType
 from captures.sessions import load_capture
 from tests.commands import RUSHHOUR

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from captures.container import FrameType
 from captures.errors import CaptureError, ConfigError
-from captures.framing import CHUNK_PROLOGUE, array_of
-from captures.reader import open_capture, sha256_of
+from captures.format.container import FrameType
+from captures.format.framing import CHUNK_PROLOGUE, array_of
+from captures.format.reader import open_capture, sha256_of
+from captures.format.recover import recover
 from captures.records import EventType
-from captures.recover import recover
 from captures.sessions import load_capture
 from tests.captures.samples import IDENTITY, OUR_SCHEMA, corrupted, disk_of, forge, read, shop_session, write
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.redact.policy import Policy
 from captures.redact.scan import scan, told
 from tests.captures.planted import CLASSES, ENCODINGS, Planted, bodies, codings, messages, written

@@ -290,7 +290,7 @@ def test_placeholders_are_found_in_values() -> None:
 
 
 def _events(path: Path) -> Iterator[Event]:
-    from captures.reader import open_capture
+    from captures.format.reader import open_capture
 
     with open_capture(path) as reader:
         yield from reader.events()

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import SCHEMA, EventType
 from tests.captures.samples import Spec, event_specs, read, write
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from captures.codec import BLOB_MIN_BYTES, ROW_LIMIT_BYTES
-from captures.container import (
+from captures.format.codec import BLOB_MIN_BYTES, ROW_LIMIT_BYTES
+from captures.format.container import (
     BLOCK_LIMIT_BYTES,
     END_MAGIC,
     FRAME_LIMIT_BYTES,
@@ -21,9 +21,9 @@ from captures.container import (
     RECORD_LIMIT_BYTES,
     TRAILER,
 )
+from captures.format.values import DEPTH_LIMIT
+from captures.format.writer import CHUNK_BYTES
 from captures.records import SCHEMA, EventType
-from captures.values import DEPTH_LIMIT
-from captures.writer import CHUNK_BYTES
 from tests.captures.frozen.content import EVENTS, PATH
 from tests.captures.samples import corrupted, shop_session, write
 from tests.commands import ROOT

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 from rich.console import Console
 
-from captures.chart import fitted, render_timeline
 from captures.cli import inspect
 from captures.errors import ConfigError
 from captures.records import EventType, Peer
-from captures.timeline import Axis, Kind, Timeline
-from captures.timeline_draft import timeline_of
 from captures.units import NS_PER_MS, NS_PER_S
+from captures.view.chart import fitted, render_timeline
+from captures.view.timeline import Axis, Kind, Timeline
+from captures.view.timeline_draft import timeline_of
 from tests.captures.samples import Spec, connection_open, message, read, request, response, socket_open, write
 
 EVIL = "/<script>alert(1)</script>\x1b[2J\u202e\"'&[red]表"
@@ -149,7 +149,7 @@ def test_inspect_takes_a_part_and_refuses_nonsense(busy: Path, tmp_path: Path) -
 def test_a_large_capture_shows_a_timeline_only_where_it_is_asked_for(
     busy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("captures.inspection.UNASKED_BYTES", 100)
+    monkeypatch.setattr("captures.view.inspection.UNASKED_BYTES", 100)
     assert "/slow" not in inspected(busy).stdout
     assert "/slow" in inspected(busy, "--session", "1").stdout
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from captures.errors import CaptureError, CaptureSealed, ConfigError, ExitCode
-from captures.reader import open_capture
+from captures.format.reader import open_capture
+from captures.format.writer import CaptureWriter
 from captures.records import Event, EventType
 from captures.sessions import load_capture
-from captures.writer import CaptureWriter
 from tests.captures.samples import ANCHOR, FACTS, disk_of, read, request, response, shop_session, write
 
 

@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import Exchange
 from captures.sessions import Capture, load_capture
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from captures.assembly import Assembler
 from captures.errors import ConfigError
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import EventType
 from captures.sessions import load_capture
 from recorder.notices import Kind

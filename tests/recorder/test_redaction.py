@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from captures.errors import ConfigError
-from captures.reader import open_capture
+from captures.format.reader import open_capture
 from captures.records import Exchange
 from captures.redact.files import redact_file
 from captures.redact.policy import Policy

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, EventType
 from captures.units import NS_PER_MS
-from captures.writer import CaptureWriter
 
 HOST = "shop.example"
 ANSWERS = {

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from unittest import mock
 
+from captures.format.writer import CaptureWriter
 from captures.records import Anchor, EventType, Opcode, Peer
-from captures.writer import CaptureWriter
 
 PATH = Path(__file__).with_name("v1.bin")
 ANCHOR = Anchor(wall_ns=1_790_000_000_123_456_789, monotonic_ns=86_400_000_000_001)

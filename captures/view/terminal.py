@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from captures.overview import Overview, SessionOverview, recorded_at
 from captures.units import format_duration
+from captures.view.overview import Overview, SessionOverview, recorded_at
 
 _MAX_ORIGINS = 12
 

@@ -10,19 +10,19 @@ import os
 from collections.abc import Iterator
 from types import TracebackType
 
-from captures.blobs import BlobStore
-from captures.blocks import BlockOpener
-from captures.codec import EventDecoder, Keep, Resolve
-from captures.container import Flaw, FrameType
-from captures.damage import DamageLog
 from captures.errors import CaptureError
-from captures.framing import Chunk, blob_digest, chunk_start, open_chunk
-from captures.header import Header
-from captures.index import Index
-from captures.index_builder import IndexBuilder
-from captures.opening import read_ending, read_header
+from captures.format.blobs import BlobStore
+from captures.format.blocks import BlockOpener
+from captures.format.codec import EventDecoder, Keep, Resolve
+from captures.format.container import Flaw, FrameType
+from captures.format.damage import DamageLog
+from captures.format.framing import Chunk, blob_digest, chunk_start, open_chunk
+from captures.format.header import Header
+from captures.format.index import Index
+from captures.format.index_builder import IndexBuilder
+from captures.format.opening import read_ending, read_header
+from captures.format.source import Frame, Gap, Source
 from captures.records import Anchor, Event
-from captures.source import Frame, Gap, Source
 
 
 def open_capture(path: str | os.PathLike[str]) -> Reader:

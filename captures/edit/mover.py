@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from captures.bindings import Bindings
-from captures.idset import IdSet
+from captures.edit.selection import Keep
+from captures.format.idset import IdSet
 from captures.records import Event, EventType
-from captures.selection import Keep
 
 
 class Mover:

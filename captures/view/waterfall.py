@@ -10,11 +10,11 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from captures.overview import Overview, SessionOverview, recorded_at
 from captures.records import Peer
-from captures.terminal import holds, printable, size_text
-from captures.timeline import Axis, Kind, Row, Timeline
 from captures.units import format_duration
+from captures.view.overview import Overview, SessionOverview, recorded_at
+from captures.view.terminal import holds, printable, size_text
+from captures.view.timeline import Axis, Kind, Row, Timeline
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LABELS = 4
@@ -36,7 +36,7 @@ def page_of(overview: Overview, timelines: Iterable[tuple[SessionOverview, Timel
         n_more: sessions that are not shown.
     """
     name = _text(Path(overview.path).name)
-    style = files("captures").joinpath("waterfall.css").read_text(encoding="utf-8")
+    style = files("captures.view").joinpath("waterfall.css").read_text(encoding="utf-8")
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

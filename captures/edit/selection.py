@@ -16,9 +16,9 @@ from itertools import compress
 from typing import Any, cast
 
 from captures.bodies import media_type
-from captures.idset import IdSet
-from captures.index import origin_of
-from captures.patterns import Choice
+from captures.edit.patterns import Choice
+from captures.format.idset import IdSet
+from captures.format.index import origin_of
 from captures.records import Event, EventType, Origin
 
 SELECTORS = ("--origin", "--route", "--method", "--session", "--to")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from captures.index import ChunkRow, ConnectionRow, Index, Note, origin_of
+from captures.format.index import ChunkRow, ConnectionRow, Index, Note, origin_of
 from captures.records import EventType, Origin
 
 _NO_TRAFFIC = (EventType.SESSION, EventType.NOTE)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from captures.bodies import media_type
-from captures.index import origin_of
+from captures.format.index import origin_of
 from captures.records import Event, EventType, Opcode, Peer
-from captures.timeline import Axis, Kind, Marks, Row, Timeline
+from captures.view.timeline import Axis, Kind, Marks, Row, Timeline
 
 _EVENT_STREAM = "text/event-stream"
 

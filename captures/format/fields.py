@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from captures.container import Flaw
+from captures.format.container import Flaw
+from captures.format.values import check_plain
 from captures.records import EventType, Opcode, Peer
-from captures.values import check_plain
 
 
 class Kind(Enum):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgpack
 
-from captures.container import Flaw
+from captures.format.container import Flaw
 
 DEPTH_LIMIT = 32
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from captures.chart import render_timeline
 from captures.errors import ConfigError
-from captures.overview import Overview, SessionOverview, overview_of, to_document
-from captures.reader import Reader, open_capture
-from captures.terminal import printable, render_overview
-from captures.timeline import Axis, Timeline
-from captures.timeline_draft import timeline_of
+from captures.format.reader import Reader, open_capture
 from captures.units import format_duration, parse_duration_ns
+from captures.view.chart import render_timeline
+from captures.view.overview import Overview, SessionOverview, overview_of, to_document
+from captures.view.terminal import printable, render_overview
+from captures.view.timeline import Axis, Timeline
+from captures.view.timeline_draft import timeline_of
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def as_page(path: str, asked: Asked, out: str) -> None:
     Raises:
         ConfigError: it exists or cannot be written.
     """
-    from captures.waterfall import page_of
+    from captures.view.waterfall import page_of
 
     with open_capture(path) as reader:
         overview = overview_of(reader)

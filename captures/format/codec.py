@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from captures.container import Flaw
-from captures.fields import CHECKS, DEFAULTS, KINDS, TYPES
+from captures.format.container import Flaw
+from captures.format.fields import CHECKS, DEFAULTS, KINDS, TYPES
+from captures.format.values import BlobRef, ValuePacker, check_plain
 from captures.records import SCHEMA, Event, EventType
-from captures.values import BlobRef, ValuePacker, check_plain
 
 # Values longer than this go to a blob frame of their own.
 BLOB_MIN_BYTES = 64 * 1024

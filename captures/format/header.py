@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from captures.container import HEADER_IDENTITY, MAGIC, MAJOR, Flaw, FrameType, Identity, encode_frame
+from captures.format.container import HEADER_IDENTITY, MAGIC, MAJOR, Flaw, FrameType, Identity, encode_frame
+from captures.format.values import ValuePacker, check_plain, unpack
 from captures.records import Anchor
-from captures.values import ValuePacker, check_plain, unpack
 
 HEADER_LIMIT_BYTES = 1024 * 1024
 _NO_ANCHOR = Anchor(wall_ns=0, monotonic_ns=0)

@@ -16,15 +16,15 @@ from typing import NoReturn
 
 import msgpack
 
-from captures.codec import BLOB_MIN_BYTES, ROW_LIMIT_BYTES, EventEncoder
-from captures.container import MAJOR, MINOR, RECORD_LIMIT_BYTES, Identity
 from captures.errors import CaptureSealed
-from captures.fields import KINDS, Kind
-from captures.header import Header
-from captures.index_builder import IndexBuilder
+from captures.format.codec import BLOB_MIN_BYTES, ROW_LIMIT_BYTES, EventEncoder
+from captures.format.container import MAJOR, MINOR, RECORD_LIMIT_BYTES, Identity
+from captures.format.fields import KINDS, Kind
+from captures.format.header import Header
+from captures.format.index_builder import IndexBuilder
+from captures.format.sink import Sink
+from captures.format.values import BLOB_EXT
 from captures.records import SCHEMA, Anchor, EventType
-from captures.sink import Sink
-from captures.values import BLOB_EXT
 
 CHUNK_BYTES = 256 * 1024
 CHUNK_AGE_NS = 1_000_000_000

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from captures.bindings import Bindings
-from captures.container import MINOR
+from captures.edit.selection import Keep, Selection, Sieve
 from captures.errors import CaptureError
-from captures.reader import open_capture, sha256_of
+from captures.format.container import MINOR
+from captures.format.reader import open_capture, sha256_of
 from captures.records import Anchor
-from captures.selection import Keep, Selection, Sieve
 from captures.units import NS_PER_S, format_duration
 
 log = logging.getLogger(__name__)

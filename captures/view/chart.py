@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from captures.records import Peer
-from captures.terminal import printable
-from captures.timeline import Axis, Row, Timeline
 from captures.units import format_duration
+from captures.view.terminal import printable
+from captures.view.timeline import Axis, Row, Timeline
 
 _WIDE, _NARROW = 60, 24
 _LABEL_EVERY = 10

@@ -9,14 +9,14 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from captures.blocks import BlockPacker
-from captures.container import FrameType, Identity, encode_frame, encode_trailer
 from captures.errors import ConfigError
-from captures.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
-from captures.header import Header, encode_header
-from captures.index import Index
+from captures.format.blocks import BlockPacker
+from captures.format.container import FrameType, Identity, encode_frame, encode_trailer
+from captures.format.framing import BLOB_PROLOGUE, CHUNK_PROLOGUE, INDEX_PROLOGUE, array_of
+from captures.format.header import Header, encode_header
+from captures.format.index import Index
+from captures.format.values import ValuePacker
 from captures.records import EventType
-from captures.values import ValuePacker
 
 PAGE_BYTES = 256 * 1024
 _TYPE_NAMES = {int(event_type): event_type.name.lower() for event_type in EventType}

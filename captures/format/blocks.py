@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zstandard
 
-from captures.container import Flaw
+from captures.format.container import Flaw
 
 # Frame flag: the block is one zstd frame; without it the block is stored as it is.
 FLAG_ZSTD = 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from captures.blocks import BlockOpener
-from captures.container import Flaw, FrameType, Identity
-from captures.framing import open_blob
-from captures.source import Source
+from captures.format.blocks import BlockOpener
+from captures.format.container import Flaw, FrameType, Identity
+from captures.format.framing import open_blob
+from captures.format.source import Source
 
 CACHE_BYTES = 16 * 1024 * 1024
 

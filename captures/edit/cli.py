@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from captures.selection import Selection
+    from captures.edit.selection import Selection
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,10 @@ def edit(
     of sockets and event streams that last, the messages between --from and --to are kept. Times are those that
     rushhour inspect shows. FILE stays as it is, and the new capture's header names it.
     """
-    from captures.edit import EditOptions
-    from captures.edit import edit as edit_captures
-    from captures.edit_sources import Align
-    from captures.terminal import printable
+    from captures.edit.composition import EditOptions
+    from captures.edit.composition import edit as edit_captures
+    from captures.edit.sources import Align
+    from captures.view.terminal import printable
 
     done: dict[str, object] = {name: list(texts) for name, texts in patterns.items() if texts}
     done |= {name: text for name, text in (("from", start), ("to", end)) if text is not None}
@@ -91,8 +91,8 @@ def edit(
 
 
 def _selection(patterns: Mapping[str, tuple[str, ...]], start: str | None, end: str | None) -> Selection:
-    from captures.patterns import choice_of, method_test, origin_test, route_test, session_test, status_test
-    from captures.selection import Selection, Window
+    from captures.edit.patterns import choice_of, method_test, origin_test, route_test, session_test, status_test
+    from captures.edit.selection import Selection, Window
     from captures.units import parse_duration_ns
 
     window = Window(

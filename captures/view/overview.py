@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from captures.index import ConnectionRow, Index, Note
-from captures.index_builder import IndexBuilder
-from captures.reader import Reader
+from captures.format.index import ConnectionRow, Index, Note
+from captures.format.index_builder import IndexBuilder
+from captures.format.reader import Reader
 from captures.sessions import left_out_of
 from captures.units import NS_PER_S
 

@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from captures.blocks import BlockOpener
-from captures.container import BLOCK_LIMIT_BYTES, RECORD_LIMIT_BYTES, Flaw
-from captures.values import unpack
+from captures.format.blocks import BlockOpener
+from captures.format.container import BLOCK_LIMIT_BYTES, RECORD_LIMIT_BYTES, Flaw
+from captures.format.values import unpack
 
 # base_ns (signed), first_seq, n_events, raw_bytes
 CHUNK_PROLOGUE = struct.Struct("<qQII")

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from captures.edit_sources import LIMIT, Align, Source, lay_out, look_over
+from captures.edit.mover import Mover
+from captures.edit.selection import SELECTORS, Selection
+from captures.edit.sources import LIMIT, Align, Source, lay_out, look_over
 from captures.errors import CaptureError, CaptureSealed, ConfigError
-from captures.mover import Mover
-from captures.reader import open_capture
-from captures.selection import SELECTORS, Selection
-from captures.writer import CaptureWriter
+from captures.format.reader import open_capture
+from captures.format.writer import CaptureWriter
 
 _MAX_SENTENCES = 20
 _OF_THE_FIRST = ("url", "tool", "version")

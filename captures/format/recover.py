@@ -13,16 +13,16 @@ from typing import Any
 
 import msgpack
 
-from captures.codec import EventDecoder
-from captures.container import FrameType, Identity
 from captures.errors import ConfigError
-from captures.framing import CHUNK_PROLOGUE, Chunk
-from captures.header import Header
-from captures.index_builder import IndexBuilder
-from captures.reader import Reader, open_capture, sha256_of
-from captures.sink import Sink
-from captures.source import Frame
-from captures.values import BLOB_EXT, BlobRef, ValuePacker
+from captures.format.codec import EventDecoder
+from captures.format.container import FrameType, Identity
+from captures.format.framing import CHUNK_PROLOGUE, Chunk
+from captures.format.header import Header
+from captures.format.index_builder import IndexBuilder
+from captures.format.reader import Reader, open_capture, sha256_of
+from captures.format.sink import Sink
+from captures.format.source import Frame
+from captures.format.values import BLOB_EXT, BlobRef, ValuePacker
 
 # Enough to tell what happened; the header of the result stays small.
 _MAX_SENTENCES = 100

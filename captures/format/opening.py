@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from captures.blocks import BlockOpener
-from captures.container import (
+from captures.errors import CaptureError
+from captures.format.blocks import BlockOpener
+from captures.format.container import (
     BLOCK_LIMIT_BYTES,
     MAGIC,
     MAJOR,
@@ -15,13 +16,12 @@ from captures.container import (
     FrameType,
     decode_trailer,
 )
-from captures.damage import DamageLog
-from captures.errors import CaptureError
-from captures.framing import open_page
-from captures.header import Header, decode_header
-from captures.index import Index, index_from_rows
-from captures.source import Frame, Source
-from captures.values import unpack
+from captures.format.damage import DamageLog
+from captures.format.framing import open_page
+from captures.format.header import Header, decode_header
+from captures.format.index import Index, index_from_rows
+from captures.format.source import Frame, Source
+from captures.format.values import unpack
 
 
 @dataclass(frozen=True, slots=True)

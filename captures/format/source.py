@@ -10,8 +10,8 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from captures.container import FRAME_HEAD, HEADER_IDENTITY, MAGIC, Flaw, Identity, check_payload, parse_head
 from captures.errors import CaptureError
+from captures.format.container import FRAME_HEAD, HEADER_IDENTITY, MAGIC, Flaw, Identity, check_payload, parse_head
 
 _SEARCH_BYTES = 1024 * 1024
 # Both copies of the header lie near the start; a file that is no capture is not searched to its end.

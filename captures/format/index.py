@@ -13,9 +13,9 @@ from enum import IntEnum
 from typing import Any
 
 from captures.bindings import Bindings
-from captures.container import Flaw
+from captures.format.container import Flaw
+from captures.format.values import check_plain
 from captures.records import Origin
-from captures.values import check_plain
 
 _HTTP_TWIN = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
