@@ -62,6 +62,8 @@ def merge_measure(into: Measure, other: Measure) -> None:
     into.latency_max_us = max(into.latency_max_us, other.latency_max_us)
     into.service_max_us = max(into.service_max_us, other.service_max_us)
     into.bytes_in += other.bytes_in
+    into.eligible += other.eligible
+    into.checked += other.checked
 
 
 def merge_measures(into: dict[SeriesKey, Measure], other: dict[SeriesKey, Measure]) -> None:

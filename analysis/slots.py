@@ -27,10 +27,11 @@ class Measure:
         latency, service: buckets (µs) of end − intended start and of end − actual start. Successes, and timeouts at
             their limit; nothing else.
         failed, mismatched: buckets (µs) of the latency of other failures and of wrong answers.
-        errors: failures by class of ``replayer.wire.failures``; a timeout counts here too.
+        errors: failures by class of ``replayer.failures``; a timeout counts here too.
         mismatches: wrong answers by kind: ``status``, ``content_type``, ``size``, ``required``, ``empty``, ``json``.
         latency_sum_us, latency_max_us, service_sum_us, service_max_us: over the values in ``latency`` / ``service``.
         bytes_in: payload bytes received.
+        eligible, checked: answers whose inside can be checked, and those of them for which the budget allowed it.
     """
 
     planned: int = 0
@@ -46,6 +47,8 @@ class Measure:
     service_sum_us: int = 0
     service_max_us: int = 0
     bytes_in: int = 0
+    eligible: int = 0
+    checked: int = 0
 
 
 @dataclass(slots=True)

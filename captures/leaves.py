@@ -39,6 +39,11 @@ class Coding(Enum):
     FORM = "form"
     HTML = "html"
     JSON_STRING = "json_string"
+    BASE64 = "base64"
+    BASE64URL = "base64url"
+    MSGPACK_STRING = "msgpack_string"
+    """With its header; so is the next."""
+    MSGPACK_INT = "msgpack_int"
 
 
 class Leaf(NamedTuple):

@@ -133,7 +133,7 @@ def _told(faults: Faults) -> Iterator[str]:
 
 
 def _check_crowd(*, scale: float, speed: float) -> None:
-    from replayer.options import CrowdOptions
+    from replayer.options.crowd import CrowdOptions
 
     CrowdOptions(scale=scale, speed=speed).load_for(1)
 

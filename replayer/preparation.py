@@ -18,14 +18,17 @@ from replayer.checks import default_workers
 from replayer.facts import environment, input_columns, planned_duration_s, planned_steps, unsafe_routes
 from replayer.identities import rows_of
 from replayer.load.schedule import LoadOptions, arrivals, timing_of
-from replayer.options import Assets, ReplayOptions, read_allowed_targets
+from replayer.options.plan import Assets
+from replayer.options.run import ReplayOptions
+from replayer.options.target import read_allowed_targets
 from replayer.plan.codec import plan_sha256, plan_to_bytes
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan
 from replayer.pool.assignment import Assignment, assignment_to_body
 from replayer.pruning import without_assets
 from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
-from replayer.wire.targets import TargetSpec
+from replayer.reach import Reach
+from replayer.targets import TargetSpec
 
 RUNS_DIRECTORY = Path("runs")
 
@@ -55,7 +58,7 @@ def prepare(options: ReplayOptions) -> Prepared:
     _check_directory(directory)
     capture = load_capture(options.capture)
     plan = compile_plan(capture, mapped=frozenset(options.target.maps))
-    if options.wire.assets is Assets.SKIP:
+    if options.plan.assets is Assets.SKIP:
         plan = without_assets(plan)
     load = options.crowd.load_for(len(plan.scripts))
     arrivals([timing_of(script) for script in plan.scripts], load)
@@ -137,8 +140,8 @@ def assignments_of(options: ReplayOptions, prepared: Prepared) -> list[dict[str,
         deadlines=wire.deadlines,
         max_failures=wire.max_failures,
         headers=wire.headers,
-        insecure=wire.insecure,
-        ca_file=str(wire.ca_file) if wire.ca_file else None,
+        wire=wire.wire,
+        reach=Reach(tls=wire.tls),
         identities=prepared.identities,
     )
     return [assignment_to_body(replace(first, worker=worker)) for worker in range(prepared.n_workers)]

@@ -21,7 +21,7 @@ from analysis.run import Ended, RunEnd, RunWriter, open_run
 from analysis.slots import SecondSlot
 from captures.errors import ExitCode, ReplayError
 from replayer.checks import raise_descriptor_limit
-from replayer.options import ReplayOptions
+from replayer.options.run import ReplayOptions
 from replayer.pool.controller import Ending, Patience
 from replayer.pool.executors.local import WORKER_MAIN, LocalExecutor
 from replayer.pool.run import Outcome, run_workers

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from captures.errors import ConfigError, TargetRefused, TargetUnreachable
 from captures.records import Origin
 from captures.units import NS_PER_S
-from replayer.wire.targets import TargetSpec
+from replayer.targets import TargetSpec
 
 Resolver = Callable[[str, int], Sequence[str]]
 

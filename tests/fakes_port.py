@@ -9,13 +9,14 @@ from typing import Any
 
 from captures.records import Origin
 from replayer.plan.records import MessageKind, Plan, Route, RouteKind, Script, Slot, SocketScript, Step
+from replayer.targets import TargetSpec
 from replayer.user.checks import Budget
 from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.user.port import Run
 from replayer.user.steps import User
-from replayer.wire.targets import TargetSpec
+from replayer.wire.heads import NO_HEAD, Head
 
 MS = 1_000_000
 TARGET = TargetSpec(scheme="http", host="127.0.0.1", port=8080, addresses=("127.0.0.1",))
@@ -35,6 +36,13 @@ class Reply:
     keeps_alive: bool = True
     failure: str = ""
 
+    def to_head(self) -> Head:
+        """Return the head that says this."""
+        framed = (b"content-type", self.content_type), (b"content-encoding", self.content_encoding)
+        cookies = ((b"set-cookie", value) for value in self.set_cookies)
+        headers = (*(pair for pair in framed if pair[1]), *self.headers, *cookies)
+        return Head(self.status, headers, keeps_alive=self.keeps_alive)
+
 
 class FakeConnection:
     """Implements ``replayer.user.port.Connection``."""
@@ -43,9 +51,13 @@ class FakeConnection:
         self._port, self._owner = port, owner
         self.sent: list[bytes] = []
         self.is_busy = self.is_watched = self.closed = False
-        self.n_sent = self.deadline_ns = 0
+        self.is_alive = True
+        self.is_retry = self.keeps_alive = False
+        self.n_sent = self.deadline_ns = self.intended_ns = self.actual_ns = self.body_bytes = 0
         self.has_answer_bytes = False
-        self.flight: Any = None
+        self.head = NO_HEAD
+        self.body = b""
+        self.request: Any = None
 
     def send(self, data: bytes, **_: bool) -> None:
         assert not self.is_busy and not self.closed
@@ -62,24 +74,21 @@ class FakeConnection:
             return
         self.is_busy = False
         if reply.failure:
-            self.closed = True
+            self.close()
             self._owner.request_failed(self, reply.failure, due_ns)
             return
         self.has_answer_bytes = True
-        self.status, self.body, self.body_bytes = reply.status, reply.body, len(reply.body)
-        self.content_type, self.content_encoding = reply.content_type, reply.content_encoding
-        self.headers, self.set_cookies = list(reply.headers), list(reply.set_cookies)
+        self.body, self.body_bytes = reply.body, len(reply.body)
+        self.head = reply.to_head()
         self.keeps_alive = reply.keeps_alive
         self._owner.response_received(self, due_ns)
 
-    def is_open(self) -> bool:
-        return not self.closed
-
     def close(self) -> None:
-        self.closed = True
+        self.closed, self.is_alive = True, False
 
     def expire(self, now_ns: int) -> None:
-        self.is_busy, self.closed = False, True
+        self.is_busy = False
+        self.close()
         self._owner.request_failed(self, "timeout_request", now_ns)
 
 
@@ -233,7 +242,9 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
         plan=plan,
         port=port,
         meter=meter,
-        budget=Budget(lambda: 0, meter),
+        budget=Budget(lambda: 0),
+        clock=port.now_ns,
+        request_ns=Deadlines().request_ns,
         pacing=pacing,
         deadlines=Deadlines(),
         speed=speed,

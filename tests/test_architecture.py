@@ -78,7 +78,7 @@ IMPURE = {
 ADAPTERS = {
     "mitmproxy": ("recorder/addon.py",),
     "httptools": ("replayer/wire/",),
-    "ssl": ("replayer/wire/", "replayer/arguments.py"),
+    "ssl": ("replayer/wire/", "replayer/options/wire.py"),
     "asyncio": ("replayer/wire/", "replayer/pool/", "demo/"),
     "uvloop": ("replayer/wire/", "replayer/pool/", "demo/"),
     "websockets": ("replayer/wire/", "demo/"),

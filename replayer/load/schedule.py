@@ -16,17 +16,20 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice, takewhile
+from typing import NamedTuple
 
 from captures.errors import ConfigError
 from captures.units import NS_PER_S, format_duration
-from replayer.load.shapes import Align, Burst, Ramp, Rate, Recorded, Shape
+from replayer.load.seeded import hash_of, unit_interval
+from replayer.load.shapes import Align, Burst, Ramp, Rate, RateStages, Recorded, Shape, Stages
+from replayer.load.stages import n_stage_users, rate_arrivals, stage_arrivals
 from replayer.plan.records import Script, StepKind
 
 MAX_START_SPREAD_NS = 60 * NS_PER_S
 """Upper limit of the default start spread (design §6)."""
 
 _SENDS = frozenset({StepKind.REQUEST, StepKind.CONNECT, StepKind.SEND})
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,11 @@ class LoadOptions:
                 f"--speed {self.speed} is not a number above 0",
                 "write --speed 5 for five times as fast",
             )
+        if isinstance(self.shape, Stages) and self.users != n_stage_users(self.shape):
+            raise ConfigError(
+                f"{self.shape} has {n_stage_users(self.shape)} users, not {self.users}",
+                "leave --users and --scale out: the stages say how many",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +87,20 @@ class ScriptTiming:
     sends_ns: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Arrival:
-    """The planned start of one virtual user: ``at_ns`` after the run's start, ``user`` plays ``script``."""
+NEVER_NS = 1 << 62
+"""End of a user whom only its script, or the run, ends."""
+
+
+class Arrival(NamedTuple):
+    """The planned start of one virtual user: ``at_ns`` after the run's start, ``user`` plays ``script``.
+
+    ``until_ns`` is when its place is given up, ``NEVER_NS`` where no load shape says so.
+    """
 
     at_ns: int
     user: int
     script: int
+    until_ns: int = NEVER_NS
 
 
 def timing_of(script: Script) -> ScriptTiming:
@@ -140,10 +155,31 @@ def arrivals(scripts: Sequence[ScriptTiming], options: LoadOptions) -> Iterator[
         case Burst(at_ns=at_ns):
             times_ns = (at_ns for _ in range(options.users))
         case Rate(per_s=per_s):
-            times_ns = _poisson(options.users, per_s, options.seed)
+            times_ns = _poisson(range(options.users), per_s, options.seed)
+        case RateStages():
+            times_ns = islice(rate_arrivals(options.shape, options.seed), options.users)
+        case Stages():
+            return _staged(options.shape, n_scripts)
         case Align(at_ns=instant_ns):
             return _aligned(scripts, options, instant_ns)
     return (Arrival(at_ns, user, user % n_scripts) for user, at_ns in enumerate(times_ns))
+
+
+def implied_users(shape: Shape, *, seed: int, for_ns: int | None) -> int | None:
+    """Return how many users a shape has by itself, None where somebody has to say.
+
+    Stages have the sum of their rises; arrival rates as many as come before ``for_ns`` or the last stage's end.
+    """
+    match shape:
+        case Stages():
+            return n_stage_users(shape)
+        case RateStages():
+            limit_ns = NEVER_NS if for_ns is None else for_ns
+            return sum(1 for _ in takewhile(lambda at_ns: at_ns < limit_ns, rate_arrivals(shape, seed)))
+        case Rate(per_s=per_s) if for_ns is not None:
+            return sum(1 for _ in takewhile(lambda at_ns: at_ns < for_ns, _poisson(count(), per_s, seed)))
+        case _:
+            return None
 
 
 def busiest_second_ns(script: ScriptTiming) -> int:
@@ -190,7 +226,7 @@ def _copies(
                 (copy - 1) * spread_ns // n_copies,
                 copy * spread_ns // n_copies,
             )
-            offset_ns = first_ns + (_hash(options.seed, user) * (end_ns - first_ns) >> 64)
+            offset_ns = first_ns + (hash_of(options.seed, user) * (end_ns - first_ns) >> 64)
         yield Arrival(base_ns + offset_ns, user, index)
 
 
@@ -228,28 +264,17 @@ def _lead_ns(script: ScriptTiming, options: LoadOptions) -> int:
     return played_ns[bisect_left(script.sends_ns, busiest_second_ns(script))] if played_ns else 0
 
 
-def _poisson(n_arrivals: int, per_s: float, seed: int) -> Iterator[int]:
+def _staged(shape: Stages, n_scripts: int) -> Iterator[Arrival]:
+    for user, (at_ns, until_ns) in enumerate(stage_arrivals(shape)):
+        yield Arrival(at_ns, user, user % n_scripts, until_ns)
+
+
+def _poisson(users: Iterable[int], per_s: float, seed: int) -> Iterator[int]:
     """Arrival times of a Poisson process: gaps are −ln(1 − u) / rate with u uniform in [0, 1).
 
     Source: inverse transform of the exponential distribution; with u = 0.5 and 50/s a gap is 13.86 ms.
     """
     at_ns = 0
-    for user in range(n_arrivals):
-        at_ns += int(-math.log1p(-(_hash(seed, user) >> 11) / (1 << 53)) / per_s * NS_PER_S)
+    for user in users:
+        at_ns += int(-math.log1p(-unit_interval(seed, user)) / per_s * NS_PER_S)
         yield at_ns
-
-
-def _hash(seed: int, user: int) -> int:
-    """Return 64 well-mixed bits of (seed, user).
-
-    Source: the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
-    OOPSLA 2014), seeded twice so that neighbouring seeds share nothing.
-    """
-    return _mix((_mix(seed & _MASK) + user * 0x9E3779B97F4A7C15) & _MASK)
-
-
-def _mix(value: int) -> int:
-    value = (value + 0x9E3779B97F4A7C15) & _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)

@@ -7,21 +7,29 @@ Grammar (instants and durations are run time, never divided by ``--speed``)::
     burst[:at]      everybody at that instant (default 0s)
     align[:at]      everybody's busiest recorded second at that instant (default: the earliest possible)
     rate:50/s       seeded Poisson arrivals (also 90/m, 1000/h)
+    stages:30s@800,150s@800,30s@0
+                    concurrent users: from where they are, linearly to 800 within 30 s, and so on; going down, the
+                    newest end. With rates (30s@50/s,60s@50/s) the arrival rate goes from stage to stage instead
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from captures.errors import ConfigError
 from captures.units import NS_PER_MS, NS_PER_S, parse_duration_ns
 
-_HINT = "the shapes are recorded, ramp:30s, burst[:at], align[:at] and rate:50/s"
+_HINT = "the shapes are recorded, ramp:30s, burst[:at], align[:at], rate:50/s and stages:30s@800,150s@800,30s@0"
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)/(s|m|h)", re.ASCII)
 _UNIT_S = {"s": 1, "m": 60, "h": 3600}
+_LEVEL = re.compile(r"\d{1,9}", re.ASCII)
+
+MAX_LEVEL = 10_000_000
+"""Most concurrent users, or arrivals a second, of a stage."""
 
 
 def duration_text(duration_ns: int) -> str:
@@ -76,14 +84,75 @@ class Rate:
     per_s: float
 
     def __str__(self) -> str:
-        for unit, unit_s in _UNIT_S.items():
-            text = f"{self.per_s * unit_s:.6f}".rstrip("0").rstrip(".")
-            if math.isclose(float(text), self.per_s * unit_s, rel_tol=1e-12):
-                return f"rate:{text}/{unit}"
-        return f"rate:{self.per_s:.6g}/s"
+        return f"rate:{_rate_text(self.per_s)}"
 
 
-Shape = Recorded | Ramp | Burst | Align | Rate
+def _rate_text(per_s: float) -> str:
+    for unit, unit_s in _UNIT_S.items():
+        text = f"{per_s * unit_s:.6f}".rstrip("0").rstrip(".")
+        if math.isclose(float(text), per_s * unit_s, rel_tol=1e-12):
+            return f"{text}/{unit}"
+    return f"{per_s:.6g}/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Linearly to ``users`` concurrent users within ``duration_ns``; 0 ns is a jump."""
+
+    duration_ns: int
+    users: int
+
+    def __str__(self) -> str:
+        return f"{duration_text(self.duration_ns)}@{self.users}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Concurrent users over time, beginning with none; the run lasts as long as the stages."""
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        _check_stages([stage.duration_ns for stage in self.stages], [stage.users for stage in self.stages])
+
+    def __str__(self) -> str:
+        return "stages:" + ",".join(map(str, self.stages))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateStage:
+    """Linearly to ``per_s`` arrivals a second within ``duration_ns``."""
+
+    duration_ns: int
+    per_s: float
+
+    def __str__(self) -> str:
+        return f"{duration_text(self.duration_ns)}@{_rate_text(self.per_s)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateStages:
+    """Poisson arrivals whose rate changes linearly from stage to stage, beginning with 0/s."""
+
+    stages: tuple[RateStage, ...]
+
+    def __post_init__(self) -> None:
+        _check_stages([stage.duration_ns for stage in self.stages], [stage.per_s for stage in self.stages])
+
+    def __str__(self) -> str:
+        return "stages:" + ",".join(map(str, self.stages))
+
+
+Shape = Recorded | Ramp | Burst | Align | Rate | Stages | RateStages
+
+
+def _check_stages(durations_ns: list[int], levels: list[int] | list[float]) -> None:
+    if not any(levels):
+        raise ConfigError("the stages never have a user", "write one such as 30s@100")
+    if min(levels) < 0 or max(levels) > MAX_LEVEL:
+        raise ConfigError(f"a stage has 0 to {MAX_LEVEL:,} users", "correct the number behind the @")
+    if not any(durations_ns):
+        raise ConfigError("the stages last no time at all", "give one of them a duration, such as 30s@100")
 
 
 def parse_shape(text: str) -> Shape:
@@ -125,13 +194,50 @@ def _align(argument: str) -> Shape:
 
 
 def _rate(argument: str) -> Shape:
-    match = _RATE.fullmatch(argument)
-    if match is None or not Decimal(match[1]):
+    per_s = _per_s(argument)
+    if not per_s:
         raise ConfigError(
             f"{argument!r} is not a rate above zero",
             "write rate:50/s, rate:90/m or rate:1000/h",
         )
-    return Rate(per_s=float(Decimal(match[1]) / _UNIT_S[match[2]]))
+    return Rate(per_s=per_s)
+
+
+def _per_s(text: str) -> float | None:
+    match = _RATE.fullmatch(text)
+    return None if match is None else float(Decimal(match[1]) / _UNIT_S[match[2]])
+
+
+def _stages(argument: str) -> Shape:
+    if not argument:
+        raise ConfigError("the shape stages needs its stages", "write stages:30s@800,150s@800,30s@0")
+    return stages_of([_stage(text) for text in argument.split(",")])
+
+
+def _stage(text: str) -> tuple[int, str]:
+    duration, at, level = text.partition("@")
+    if not at:
+        raise ConfigError(f"the stage {text!r} does not say how many users", "write DURATION@USERS, such as 30s@800")
+    return parse_duration_ns(duration), level
+
+
+def stages_of(stages: Sequence[tuple[int, str]]) -> Stages | RateStages:
+    """Return the shape of (duration in ns, level) pairs; a level is a number of users or a rate, ``50/s``.
+
+    Raises:
+        ConfigError: a level is neither, or the stages have both.
+    """
+    rates = [(duration_ns, _per_s(level)) for duration_ns, level in stages]
+    if all(per_s is not None for _, per_s in rates):
+        return RateStages(
+            stages=tuple(RateStage(duration_ns=duration_ns, per_s=per_s or 0.0) for duration_ns, per_s in rates)
+        )
+    if any(per_s is not None for _, per_s in rates):
+        raise ConfigError("the stages mix users and rates", "write all of them as users, or all as rates")
+    for _, level in stages:
+        if not _LEVEL.fullmatch(level):
+            raise ConfigError(f"{level!r} is no number of users", "write DURATION@USERS, such as 30s@800")
+    return Stages(stages=tuple(Stage(duration_ns=duration_ns, users=int(level)) for duration_ns, level in stages))
 
 
 _PARSERS = {
@@ -140,10 +246,13 @@ _PARSERS = {
     "burst": _burst,
     "align": _align,
     "rate": _rate,
+    "stages": _stages,
 }
 
+Body = list[str | int | float | None | list[list[int | float]]]
 
-def shape_to_body(shape: Shape) -> list[str | int | float | None]:
+
+def shape_to_body(shape: Shape) -> Body:
     """Return the shape as msgpack can hold it, exactly (``str(shape)`` is for people)."""
     match shape:
         case Recorded():
@@ -156,9 +265,13 @@ def shape_to_body(shape: Shape) -> list[str | int | float | None]:
             return ["align", at_or_none]
         case Rate(per_s=per_s):
             return ["rate", per_s]
+        case Stages(stages=stages):
+            return ["stages", [[stage.duration_ns, stage.users] for stage in stages]]
+        case RateStages(stages=rates):
+            return ["rates", [[stage.duration_ns, stage.per_s] for stage in rates]]
 
 
-def shape_from_body(body: list[str | int | float | None]) -> Shape:
+def shape_from_body(body: Body) -> Shape:
     """Reverse ``shape_to_body``.
 
     Raises:
@@ -175,5 +288,9 @@ def shape_from_body(body: list[str | int | float | None]) -> Shape:
             return Align(at_ns=at_or_none)
         case ["rate", float(per_s)]:
             return Rate(per_s=per_s)
+        case ["stages", list(stages)]:
+            return Stages(stages=tuple(Stage(duration_ns=int(ns), users=int(users)) for ns, users in stages))
+        case ["rates", list(rates)]:
+            return RateStages(stages=tuple(RateStage(duration_ns=int(ns), per_s=per_s) for ns, per_s in rates))
         case _:
             raise ValueError(f"not a load shape: {body!r}")

@@ -112,9 +112,7 @@ class _Compiler:
     def _learn_kinds(self) -> None:
         for track, families in zip(self._selected.tracks, self._families, strict=True):
             for position, family in families.items():
-                socket = track.exchanges[position].socket
-                if socket is not None:
-                    self._kinds.sample(family, socket.messages)
+                self._kinds.sample(family, track.exchanges[position])
         self._kinds.learn()
 
     def _judge(self) -> None:

@@ -6,9 +6,11 @@ and keeps for ``explain`` which step uses which slot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from captures.bodies import header
+from captures.envelopes import Framing, jupyter_parts, without_length
 from captures.leaves import cookie_leaves
 from captures.records import Exchange, Message, Opcode
 from replayer.plan.bindings import Bindings, Filler
@@ -21,7 +23,7 @@ from replayer.plan.requests import kept_headers
 from replayer.plan.scoring import Terms
 from replayer.plan.sightings import Sighting
 from replayer.plan.templates import SlotTable, Span, cut
-from replayer.plan.values import MAX_WALKED_BYTES, EventRef, Part, Use
+from replayer.plan.values import MAX_WALKED_BYTES, EventRef, Part, Use, split_list
 
 
 class Filling:
@@ -65,8 +67,21 @@ class Filling:
             method=b"GET",
             target=self._cut(target, [f for f in fillers if f.use.part is Part.TARGET], step, "url"),
             headers=tuple(self._headers(exchange, fillers, step)),
-            subprotocols=tuple(name.strip().decode("latin-1") for name in offered.split(b",") if name.strip()),
+            subprotocols=tuple(offered[start:end].decode("latin-1") for start, end in split_list(offered)),
             offers_deflate=b"permessage-deflate" in taken.lower(),
+            subprotocol_templates=self._subprotocols(offered, fillers, step),
+        )
+
+    def _subprotocols(self, offered: bytes, fillers: Sequence[Filler], step: int) -> tuple[Template, ...]:
+        own = [filler for filler in fillers if filler.use.place == "subprotocol"]
+        if not own and b"input." not in offered:
+            return ()
+        spans = [Span(filler.use.start, filler.use.end, self._slot(filler, step)) for filler in own]
+        for found in find_inputs(offered, is_json=False):
+            spans.append(Span(found.start, found.end, self.slots.input(found.column, found.codec)))
+        return tuple(
+            cut(offered[start:end], [_moved(span, -start) for span in spans if start <= span.start and span.end <= end])
+            for start, end in split_list(offered)
         )
 
     def _headers(self, exchange: Exchange, fillers: Sequence[Filler], step: int) -> Iterator[tuple[bytes, Template]]:
@@ -127,11 +142,36 @@ class Filling:
 
     # Messages.
 
-    def message(self, event: EventRef, message: Message, step: int) -> Template:
-        """Return the template of a sent message; binary ones stay as they are."""
-        if message.opcode is not Opcode.TEXT or len(message.data) > MAX_WALKED_BYTES:
-            return (message.data,)
-        return self._cut(message.data, self._bindings.fillers(event), step, "message")
+    def message(
+        self, event: EventRef, message: Message, step: int, framing: Framing
+    ) -> tuple[Template, tuple[int, ...]]:
+        """Return the template of a sent message, and how many segments of it each of its parts has (``Step.parts``)."""
+        data = message.data
+        if len(data) > MAX_WALKED_BYTES:
+            return (data,), ()
+        if framing is Framing.JUPYTER and message.opcode is Opcode.BINARY:
+            return self._kernel_message(event, data, step)
+        if framing in (Framing.PLAIN, Framing.MSGPACK) and message.opcode is Opcode.BINARY and data[:1] not in b"{[":
+            fillers = self._bindings.fillers(event)
+            return cut(data, [Span(f.use.start, f.use.end, self._slot(f, step)) for f in _outermost(fillers)]), ()
+        template = self._cut(data, self._bindings.fillers(event), step, "message")
+        if framing is Framing.STOMP and len(template) > 1 and isinstance(template[0], bytes):
+            template = _without_length(template)
+        return template, ()
+
+    def _kernel_message(self, event: EventRef, data: bytes, step: int) -> tuple[Template, tuple[int, ...]]:
+        """Subtle: the offsets in front of the parts are left out, the virtual user makes them again."""
+        try:
+            places = jupyter_parts(data)
+        except ValueError:
+            return (data,), ()
+        fillers = self._bindings.fillers(event)
+        spans = [Span(f.use.start, f.use.end, self._slot(f, step)) for f in _outermost(fillers)]
+        parts = [
+            cut(data[start:end], [_moved(span, -start) for span in spans if start <= span.start and span.end <= end])
+            for start, end in places
+        ]
+        return tuple(piece for part in parts for piece in part), tuple(len(part) for part in parts)
 
     def responder(
         self,
@@ -203,6 +243,20 @@ def _outermost(fillers: Iterable[Filler]) -> Iterator[Filler]:
         if filler.use.start >= end:
             yield filler
             end = filler.use.end
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(span.start + by, span.end + by, span.slot)
+
+
+def _without_length(template: Template) -> Template:
+    """Return the template of a STOMP frame without its content-length, which stands before the first slot's body."""
+    marks = [b"\x1a%d\x1a" % part if isinstance(part, int) else part for part in template]
+    pieces = _MARK.split(without_length(b"".join(marks)))
+    return tuple(int(piece) if number % 2 else piece for number, piece in enumerate(pieces) if number % 2 or piece)
+
+
+_MARK = re.compile(rb"\x1a(\d+)\x1a")
 
 
 def _joined(parts: Iterable[bytes | int]) -> Template:

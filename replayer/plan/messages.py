@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from captures.leaves import JsonPath
-from captures.records import Message, Opcode, Peer
+from captures.bodies import header
+from captures.envelopes import KIND, Framing, Sample, framing_of, open_document
+from captures.leaves import JsonPath, looks_like_json
+from captures.records import Exchange, Message, Opcode, Peer
 from replayer.plan.expectations import Learner
 from replayer.plan.records import MessageKind
-from replayer.plan.sightings import parsed
 
 _SAMPLE = 300
 _FIRST = 100
@@ -33,6 +34,7 @@ _NAMES = (
     "event",
     "action",
     "op",
+    "opcode",
     "method",
     "kind",
     "cmd",
@@ -43,6 +45,9 @@ _NAMES = (
     "topic",
 )
 
+# Of these, numbers may name kinds too: ``{"op": 10}``.
+_NUMBERED = frozenset({"type", "op", "opcode", "kind", "cmd", "command", "t", "e"})
+
 FamilyKey = tuple[int, str]
 """Number of the origin and templated path of a socket route."""
 
@@ -52,22 +57,34 @@ class Kinds:
 
     def __init__(self) -> None:
         self._samples: dict[tuple[FamilyKey, bool], list[Message]] = {}
+        self._framings: dict[FamilyKey, Framing] = {}
         self._places: dict[tuple[FamilyKey, bool], JsonPath] = {}
         self._numbers: dict[tuple[FamilyKey, bool, str], int] = {}
         self._keys: list[tuple[FamilyKey, bool, str]] = []
         self.learners: list[Learner] = []
 
-    def sample(self, family: FamilyKey, messages: Sequence[Message]) -> None:
-        """Take messages of one socket into the sample of its route."""
+    def sample(self, family: FamilyKey, exchange: Exchange) -> None:
+        """Take messages of one socket into the sample of its route; the first that says anything tells the framing."""
+        messages = exchange.socket.messages if exchange.socket is not None else []
+        if self._framings.get(family, Framing.PLAIN) is Framing.PLAIN:
+            self._framings[family] = _framing(exchange, messages)
         for is_sent in (False, True):
-            own = [m for m in messages if (m.sender is Peer.CLIENT) is is_sent and m.opcode is Opcode.TEXT]
+            own = [m for m in messages if (m.sender is Peer.CLIENT) is is_sent]
             self._samples.setdefault((family, is_sent), []).extend(_spread(own))
 
     def learn(self) -> None:
         """Find the places of the kinds, once all sockets are sampled."""
         for key, messages in self._samples.items():
-            self._places[key] = _place_of(_spread(messages))
+            self._places[key] = _place_of(self.framing(key[0]), _spread(messages))
         self._samples.clear()
+
+    def framing(self, family: FamilyKey) -> Framing:
+        """Return what the messages of a socket route are wrapped in."""
+        return self._framings.get(family, Framing.PLAIN)
+
+    def document(self, family: FamilyKey, message: Message) -> Any:
+        """Return the opened message, None where it holds no document."""
+        return _document(self.framing(family), message)
 
     def place(self, family: FamilyKey, *, is_sent: bool) -> JsonPath:
         """Return where messages of this direction name their kind, () where they do not."""
@@ -104,12 +121,30 @@ class Kinds:
 
 
 def kind_value(document: Any, place: JsonPath) -> str:
-    """Return the text at ``place``, "" where there is none."""
+    """Return the text or the small number at ``place``, "" where there is none."""
     for key in place:
         if not isinstance(document, dict):
             return ""
         document = document.get(key)
+    if type(document) is int and place:
+        return str(document)
     return document if place and isinstance(document, str) and len(document) <= _MAX_VALUE_CHARS else ""
+
+
+def _framing(exchange: Exchange, messages: Sequence[Message]) -> Framing:
+    sample = [Sample(m.data, m.opcode is Opcode.TEXT, m.sender is Peer.CLIENT) for m in messages[:_FIRST]]
+    subprotocol = exchange.socket.subprotocol if exchange.socket is not None else b""
+    chosen = subprotocol or header(exchange.response_headers, b"sec-websocket-protocol") or b""
+    return framing_of(chosen, exchange.target, sample)
+
+
+def _document(framing: Framing, message: Message) -> Any:
+    if framing is Framing.PLAIN and message.opcode is not Opcode.TEXT and not looks_like_json(message.data):
+        return None
+    try:
+        return open_document(framing, message.data)
+    except ValueError:
+        return None
 
 
 def _spread(messages: Sequence[Message]) -> Sequence[Message]:
@@ -120,15 +155,21 @@ def _spread(messages: Sequence[Message]) -> Sequence[Message]:
     return [*messages[:_FIRST], *messages[_FIRST::step]]
 
 
-def _place_of(messages: Sequence[Message]) -> JsonPath:
+_LEARNED = frozenset({Framing.PLAIN, Framing.SOCKJS, Framing.MSGPACK})
+"""Framings whose documents name their kind where the application wants to."""
+
+
+def _place_of(framing: Framing, messages: Sequence[Message]) -> JsonPath:
+    if framing not in _LEARNED:
+        return (KIND,)
     values: dict[JsonPath, Counter[str]] = {}
     n_documents = 0
     for message in messages:
-        document = parsed(message.data)
+        document = _document(framing, message)
         if isinstance(document, dict):
             n_documents += 1
             for place, value in _names_in(document):
-                if _is_found_first(message.data, place, value):
+                if framing is not Framing.PLAIN or _is_found_first(message.data, place, value):
                     values.setdefault(place, Counter())[value] += 1
     ranked = sorted(
         (found.total() * 5 < n_documents * 4, _preference(place), -found.total(), place)
@@ -142,6 +183,8 @@ def _names_in(document: dict[str, Any]) -> Iterator[tuple[JsonPath, str]]:
     for key, value in document.items():
         if isinstance(value, str):
             yield (key,), value
+        elif type(value) is int and str(key).lower() in _NUMBERED:
+            yield (key,), str(value)
         elif isinstance(value, dict):
             for inner, text in value.items():
                 if isinstance(text, str):

@@ -10,11 +10,11 @@ responder: the server decides how often that happens.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from captures.envelopes import Framing, open_document
 from captures.leaves import JsonPath
 from captures.records import Message
 from replayer.plan.records import Pairing
@@ -59,6 +59,7 @@ class SocketLog:
 
     messages: Sequence[Message]
     entries: list[Entry] = field(default_factory=list)
+    framing: Framing = Framing.PLAIN
     uses: dict[int, list[Use]] = field(default_factory=dict)
     hits: dict[int, list[Hit]] = field(default_factory=dict)
 
@@ -199,15 +200,15 @@ def _has_strangers(logs: Sequence[SocketLog], key: _Key) -> bool:
             if entry.is_sent:
                 sent.update(use.value for use in log.uses.get(entry.position, ()))
             elif entry.kind == key.receive_kind and n < _MAX_CHECKED:
-                value = _scalar(log.messages[entry.position].data, key.receive_path)
+                value = _scalar(log.framing, log.messages[entry.position].data, key.receive_path)
                 n += value is not None
                 n_strangers += value is not None and value not in sent
     return n_strangers > _MAX_STRANGERS * n
 
 
-def _scalar(data: bytes, path: JsonPath) -> bytes | None:
+def _scalar(framing: Framing, data: bytes, path: JsonPath) -> bytes | None:
     try:
-        node: Any = json.loads(data)
+        node: Any = open_document(framing, data)
         for step in path:
             node = node[step]
     except (ValueError, LookupError, TypeError, RecursionError):

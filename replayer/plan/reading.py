@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from captures.bodies import header
+from captures.envelopes import Framing
 from captures.leaves import JsonPath
 from captures.records import Exchange, Opcode, Peer, Socket
 from replayer.plan.cookies import CookieLog
@@ -78,6 +79,8 @@ def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> 
     reading = Reading(track=track, answers=[Answer() for _ in track.exchanges], cookies=CookieLog(track))
     for position, exchange in enumerate(track.exchanges):
         _take_uses(reading, position, exchange, reading.cookies.names)
+        if exchange.socket is not None:
+            _take_messages(reading, position, exchange.socket, kinds.framing(families[position]))
     wanted = Wanted(use for uses in reading.uses.values() for use in uses)
     index = Index()
     for t_ns, what, position, message in sorted(_events(track)):
@@ -96,12 +99,13 @@ def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> 
 def _take_uses(reading: Reading, position: int, exchange: Exchange, jar: Collection[str]) -> None:
     uses = uses_of_request(exchange, (position, -1))
     reading.uses[position, -1] = [use for use in uses if not (use.place.startswith("cookie ") and use.key in jar)]
-    if exchange.socket is None:
-        return
-    log = reading.logs[position] = SocketLog(messages=exchange.socket.messages)
-    for number, message in enumerate(exchange.socket.messages):
-        if message.sender is Peer.CLIENT and message.opcode is Opcode.TEXT:
-            uses = uses_of_message(message.data, (position, number))
+
+
+def _take_messages(reading: Reading, position: int, socket: Socket, framing: Framing) -> None:
+    log = reading.logs[position] = SocketLog(messages=socket.messages, framing=framing)
+    for number, message in enumerate(socket.messages):
+        if message.sender is Peer.CLIENT:
+            uses = uses_of_message(message.data, (position, number), framing, is_text=message.opcode is Opcode.TEXT)
             reading.uses[position, number] = log.uses[number] = uses
 
 
@@ -139,7 +143,7 @@ def _match(reading: Reading, index: Index, event: EventRef) -> None:
 def _take_sent(reading: Reading, event: EventRef, kinds: Kinds, family: FamilyKey) -> None:
     log = reading.logs[event[0]]
     message = log.messages[event[1]]
-    document = parsed(message.data) if message.opcode is Opcode.TEXT else None
+    document = kinds.document(family, message)
     number = kinds.number(family, is_sent=True, document=document)
     kinds.learners[number].add(message.size_bytes, document)
     log.entries.append(Entry(event[1], message.t_ns, True, number))
@@ -181,7 +185,7 @@ def _read_message(
     log = reading.logs[event[0]]
     message = log.messages[event[1]]
     is_text = message.opcode is Opcode.TEXT
-    document = parsed(message.data) if is_text else None
+    document = kinds.document(family, message)
     number = kinds.number(family, is_sent=False, document=document)
     kinds.learners[number].add(message.size_bytes, document)
     log.entries.append(Entry(event[1], message.t_ns, False, number))

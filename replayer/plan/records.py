@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
+from captures.envelopes import Framing
 from captures.records import Origin
 
 # A template is rendered by joining its segments: bytes stand for themselves, an int is the number of a slot.
@@ -47,8 +48,8 @@ class SlotKind(Enum):
     EXTRACTED = "extracted"
     """A value that a response or message of this very user carried."""
     GENERATED = "generated"
-    """A value the recorded client minted; ``detail`` names the generator: ``uuid4``, ``epoch_ms``, ``epoch_s``,
-    ``iso``, ``hex:<n>``."""
+    """A value the recorded client minted; ``detail`` names the generator (``replayer.user.slots.Mint``): ``uuid4``,
+    ``uuid7``, ``epoch_ms``, ``epoch_s``, ``iso``, ``hex:<n>``, ``alnum:<n>``, ``digits:<n>``, ``traceparent``."""
     INPUT = "input"
     """A column of the identities; ``detail`` is the column's name."""
     DERIVED = "derived"
@@ -69,6 +70,10 @@ class Codec(Enum):
     """The inside of a JSON string literal."""
     BASE64 = "base64"
     BASE64URL = "base64url"
+    MSGPACK_STRING = "msgpack_string"
+    """A MessagePack string with its header; only written, never read."""
+    MSGPACK_INT = "msgpack_int"
+    """A MessagePack integer, shortest form; only written, never read."""
 
 
 class Source(Enum):
@@ -106,6 +111,19 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """How an element of a list is known besides by its position: ``key`` of it has the value ``value``.
+
+    ``at`` is the index into the extractor's ``path`` where the element's recorded position stands. Where no element has
+    that value, the position decides.
+    """
+
+    at: int
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extractor:
     """Fills one slot from one response or message.
 
@@ -116,6 +134,7 @@ class Extractor:
             way, up to its end where ``right`` is empty: one segment or field of a Location.
         codec: how the value is written there; the slot holds the decoded value.
         prefix: bytes that precede the value inside the part found (``Bearer ``), removed.
+        where: of JSON: how elements of lists on the way are found.
     """
 
     slot: int
@@ -126,6 +145,7 @@ class Extractor:
     right: bytes = b""
     codec: Codec = Codec.RAW
     prefix: bytes = b""
+    where: tuple[Anchor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +174,8 @@ class RequestTemplate:
 
     ``headers`` hold no Host, no hop-by-hop, Content-Length, Transfer-Encoding or ``Sec-WebSocket-*`` header: the wire
     makes those. The jar's cookies stand as a header ``cookie`` whose template holds the COOKIE_HEADER slot.
-    ``subprotocols`` and ``offers_deflate`` are of WebSocket handshakes only.
+    ``subprotocols`` and ``offers_deflate`` are of WebSocket handshakes only. Where a subprotocol carries a value of the
+    user (a bearer token), ``subprotocol_templates`` hold all of them in the same order; else it is empty.
     """
 
     method: bytes
@@ -163,6 +184,7 @@ class RequestTemplate:
     body: Template = ()
     subprotocols: tuple[str, ...] = ()
     offers_deflate: bool = False
+    subprotocol_templates: tuple[Template, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +217,15 @@ class Step:
         request: of REQUEST and CONNECT.
         socket: of CONNECT, SEND, RECEIVE and CLOSE: number in ``Script.sockets``.
         payload, is_text: of SEND.
+        parts: of SEND over a socket with framing JUPYTER: how many segments of ``payload`` each part of the message
+            has; the offsets in front of the parts are made anew. Empty: the payload is the message.
         reply: of SEND: index of the RECEIVE step that is its answer, or -1.
         reply_to: of RECEIVE: index of the SEND step it answers, or -1.
         message_kind: of SEND and RECEIVE: number in ``Plan.message_kinds``.
         pairing: of a RECEIVE with ``reply_to``.
         close_code: of CLOSE.
         is_unsafe: method or operation that writes.
+        sets_cookies: the recorded answer set cookies.
         kept_open: a response that streamed or waited on purpose (SSE, long poll): no request deadline, no latency.
     """
 
@@ -217,12 +242,14 @@ class Step:
     socket: int = -1
     payload: Template = ()
     is_text: bool = True
+    parts: tuple[int, ...] = ()
     reply: int = -1
     reply_to: int = -1
     message_kind: int = -1
     pairing: Pairing | None = None
     close_code: int = 1000
     is_unsafe: bool = False
+    sets_cookies: bool = False
     kept_open: bool = False
     extractors: tuple[Extractor, ...] = ()
     expectation: Expectation = Expectation()
@@ -243,11 +270,39 @@ class Responder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """A heartbeat of the client's: ``payload`` goes out every ``every_ns`` while the socket is open.
+
+    Protocol timers keep their own time: they are never sped up, and go on for as long as the socket is held. Tickers
+    are no steps. GENERATED slots of the payload are made anew for every tick.
+
+    Attributes:
+        message_kind: of the payload.
+        first_ns: from the open socket to the first tick.
+        reply_kind: message kind of the answers, -1 where there are none.
+        pairing: of the answers; without paths the next message of the kind answers the oldest open tick.
+        n_recorded: ticks in this session.
+    """
+
+    message_kind: int
+    payload: Template
+    every_ns: int
+    first_ns: int
+    is_text: bool = True
+    reply_kind: int = -1
+    pairing: Pairing | None = None
+    n_recorded: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketScript:
     """One WebSocket of a script.
 
     ``discriminator`` is where its JSON messages name their kind (``("type",)``), empty where they do not.
     ``closed_by_server`` : the recording ended it so; there is no CLOSE step then.
+    ``framing`` says what the messages are wrapped in; paths of extractors and pairings lead into the opened documents.
+    ``ready``: the RECEIVE steps that acknowledge what was subscribed to first; when the last has ended the socket is
+    ready. Empty: it is ready when it is open.
     """
 
     route: int
@@ -256,6 +311,9 @@ class SocketScript:
     closed_by_server: bool = False
     close_code: int = 1000
     responders: tuple[Responder, ...] = ()
+    tickers: tuple[Ticker, ...] = ()
+    framing: Framing = Framing.PLAIN
+    ready: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +350,37 @@ class InitialCookie:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Requests that bring a fresh credential, played again in order: the recorded refresh, or the login.
+
+    Attributes:
+        steps: REQUEST steps; the last one brings the credential.
+        extractors: what is read from the last one's answer besides its own extractors: a rotated refresh token.
+        copies: (from, to) pairs of slots: after the chain, ``to`` holds what ``from`` holds, because both are one
+            credential that the recording shows at two times.
+    """
+
+    steps: tuple[int, ...]
+    extractors: tuple[Extractor, ...] = ()
+    copies: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """A credential that may expire, and how to get a fresh one.
+
+    Attributes:
+        slots: that hold it; empty where it is a cookie of the jar.
+        steps: that carry it, in order, those of the chains left out.
+        chains: ways to get it anew, the first to be tried first.
+    """
+
+    slots: tuple[int, ...]
+    steps: tuple[int, ...]
+    chains: tuple[Chain, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """One session's plan: what one virtual user plays.
 
@@ -308,6 +397,7 @@ class Script:
     slots: tuple[Slot, ...]
     sockets: tuple[SocketScript, ...]
     cookies: tuple[InitialCookie, ...] = ()
+    refreshes: tuple[Refresh, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from captures.bodies import header
 from captures.records import Exchange, Opcode, Peer
 from replayer.plan.answers import Expectations
 from replayer.plan.bindings import Bindings
@@ -180,14 +181,18 @@ class Draft:
             "duration_ns": max(0, end_ns - exchange.start_ns) if end_ns is not None else 0,
             "is_unsafe": is_unsafe(exchange, operation_of(exchange)),
             "kept_open": is_open,
+            "sets_cookies": header(exchange.response_headers, b"set-cookie") is not None,
             "expectation": Expectation() if exchange.error else expectation,
         }
 
     def _send_fields(self, number: int, node: Node) -> dict[str, Any]:
         message = self._reading.logs[node.socket].messages[node.event[1]]
         paired = self._by_sent.get(node.event)
+        framing = self._shared.kinds.framing(self._families[node.socket])
+        payload, parts = self._filling.message(node.event, message, number, framing)
         return {
-            "payload": self._filling.message(node.event, message, number),
+            "payload": payload,
+            "parts": parts,
             "is_text": message.opcode is Opcode.TEXT,
             "message_kind": node.group,
             "reply": self._numbers[node.socket, paired.received] if paired is not None else -1,
@@ -212,6 +217,7 @@ class Draft:
             route=self._routes[position],
             connect=self._numbers[position, -1],
             discriminator=self._shared.kinds.place(family, is_sent=False),
+            framing=self._shared.kinds.framing(family),
             closed_by_server=socket is not None and socket.closed_by is Peer.SERVER,
             close_code=code if code is not None else self._found.close_codes.get(position, 1000),
             responders=tuple(self._responder(position, rule, family, exchange) for rule in rules.values()),

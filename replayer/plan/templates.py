@@ -21,6 +21,8 @@ from replayer.plan.values import EventRef, is_id_like
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEFT_BYTES = 160
+# Codings that look different for every value, however plain it is.
+_REWRITTEN = frozenset({Coding.BASE64, Coding.BASE64URL, Coding.MSGPACK_STRING, Coding.MSGPACK_INT})
 _DELIMITERS = b"<{[,;&?\n"
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/]{12,}")
 
@@ -113,7 +115,9 @@ class SlotTable:
     def coded(self, number: int, coding: Coding) -> int:
         """Return the slot that holds a slot's value as it is written in ``coding``."""
         slot = self._slots[number]
-        if coding is Coding.RAW or value_class(slot.recorded) in PLAIN_CLASSES or slot.kind is SlotKind.ORIGIN:
+        if coding is Coding.RAW or slot.kind is SlotKind.ORIGIN:
+            return number
+        if coding not in _REWRITTEN and value_class(slot.recorded) in PLAIN_CLASSES:
             return number
         return self._derived(number, Codec(coding.value))
 

@@ -6,6 +6,8 @@ headers that carry values of the application. A use knows its span, so a templat
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from enum import Enum
 from functools import lru_cache
 
 from captures.bodies import header
+from captures.envelopes import Framing, framed_leaves
 from captures.leaves import (
     Coding,
     JsonPath,
@@ -20,8 +23,6 @@ from captures.leaves import (
     body_leaves,
     cookie_leaves,
     form_leaves,
-    json_leaves,
-    looks_like_json,
     path_leaves,
     text_runs,
 )
@@ -34,6 +35,9 @@ MAX_WALKED_BYTES = 4 * 1024 * 1024
 EventRef = tuple[int, int]
 """An exchange's position among the compiled ones of its session, and its message's position, or -1 for itself."""
 
+_DECLARED_BASE64 = re.compile(rb"base64url\.[a-z0-9.-]+\.(?=[A-Za-z0-9_-]{8,}={0,2}$)")
+# Names of protocols: words, versions, dots. What has 16 characters of both letters and digits in a row is none.
+_SUBPROTOCOL = re.compile(rb"(?!.*(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9_-]{16,})[A-Za-z0-9_.\-]{1,60}")
 _SCHEME = re.compile(rb"(?:[A-Za-z][A-Za-z0-9_-]{1,15}) +(?=\S)")
 # What browsers say of themselves; nothing of it was minted by the application.
 _SILENT = frozenset(
@@ -100,16 +104,17 @@ def uses_of_request(exchange: Exchange, event: EventRef) -> list[Use]:
     return [*_of_target(exchange, event), *_of_headers(exchange, event), *_of_body(exchange, event)]
 
 
-def uses_of_message(data: bytes, event: EventRef) -> list[Use]:
-    """Return the uses of a text message."""
+def uses_of_message(data: bytes, event: EventRef, framing: Framing, *, is_text: bool) -> list[Use]:
+    """Return the uses of a message, taken out of its envelope."""
     if len(data) > MAX_WALKED_BYTES:
         return []
-    if looks_like_json(data):
-        try:
-            return list(_of_leaves(json_leaves(data), data, event))
-        except (ValueError, RecursionError):
-            pass
-    return _runs(data, event, part=Part.BODY, key="", place="text")
+    try:
+        leaves = framed_leaves(framing, data)
+    except ValueError:
+        leaves = []
+    if leaves:
+        return list(_of_leaves(leaves, data, event))
+    return _runs(data, event, part=Part.BODY, key="", place="text") if is_text else []
 
 
 def _of_target(exchange: Exchange, event: EventRef) -> Iterator[Use]:
@@ -143,6 +148,8 @@ def _of_url(raw: bytes, start: int, end: int, event: EventRef, *, part: Part, he
 def _of_headers(exchange: Exchange, event: EventRef) -> Iterator[Use]:
     for number, (raw_name, value) in enumerate(exchange.request_headers):
         name = raw_name.lower()
+        if name == b"sec-websocket-protocol":
+            yield from _of_subprotocols(value, event, number)
         if name in _SILENT or is_dropped(name) or name.startswith(b"sec-"):
             continue
         text = name.decode("latin-1")
@@ -167,6 +174,41 @@ def _of_header(value: bytes, event: EventRef, number: int, name: str) -> Iterato
     yield from _runs(value, event, part=Part.HEADER, header=number, key=name, place=place, taken=(start, len(value)))
 
 
+def _of_subprotocols(value: bytes, event: EventRef, number: int) -> Iterator[Use]:
+    """Yield tokens that stand among the subprotocols of a handshake: scripts cannot set its headers.
+
+    ``base64url.bearer.authorization.k8s.io.<token in base64url>`` is the one declared coding.
+    """
+    for start, end in split_list(value):
+        name = value[start:end]
+        declared = _DECLARED_BASE64.match(name)
+        inner = start + declared.end() if declared else start
+        coding = Coding.BASE64URL if declared else Coding.RAW
+        plain = from_base64url(value[inner:end]) if declared else name
+        if plain and not _SUBPROTOCOL.fullmatch(plain):
+            leaf = Leaf(("token",), plain, inner, end, coding)
+            yield _use(leaf, event, part=Part.HEADER, header=number, key="token", place="subprotocol")
+
+
+def split_list(value: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the places of the elements of a header that is a list, without the space around them."""
+    at = 0
+    for raw in value.split(b","):
+        stripped = raw.strip()
+        start = at + len(raw) - len(raw.lstrip())
+        if stripped:
+            yield start, start + len(stripped)
+        at += len(raw) + 1
+
+
+def from_base64url(raw: bytes) -> bytes:
+    """Return what stands there in base64url, b"" where nothing does."""
+    try:
+        return base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    except (ValueError, binascii.Error):
+        return b""
+
+
 def _path_of_url(url: bytes) -> int:
     """Return where the path of an absolute URL begins, -1 where it has none."""
     authority = url.find(b"//")
@@ -182,7 +224,7 @@ def _of_body(exchange: Exchange, event: EventRef) -> list[Use]:
     content_type = header(exchange.request_headers, b"content-type") or b""
     leaves = body_leaves(content_type, body)
     if leaves:
-        return list(_of_leaves(leaves, body, event))
+        return list(_of_leaves(leaves, body, event, is_form=True))
     if is_text(content_type):
         return _runs(body, event, part=Part.BODY, key="", place="body")
     return []
@@ -194,16 +236,16 @@ def is_text(content_type: bytes) -> bool:
     return kind.startswith(b"text/") or kind.endswith((b"json", b"xml", b"graphql", b"javascript"))
 
 
-def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef) -> Iterator[Use]:
+def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: bool = False) -> Iterator[Use]:
     for leaf in leaves:
         if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
             continue
         key = next((step for step in reversed(leaf.path) if isinstance(step, str)), "")
-        kind = "json" if leaf.coding is Coding.JSON_STRING or not leaf.is_text else "field"
+        kind = "field" if leaf.coding is Coding.FORM or (is_form and leaf.is_text and leaf.coding is Coding.RAW) else "json"
         place = f"{kind} /" + "/".join("*" if isinstance(step, int) else step for step in leaf.path)
         path = leaf.path if kind == "json" else ()
         yield _use(leaf, event, part=Part.BODY, key=key, place=place, path=path)
-        if leaf.coding is not Coding.FORM and leaf.end - leaf.start > 8:
+        if leaf.coding in (Coding.RAW, Coding.JSON_STRING) and leaf.end - leaf.start > 8:
             span = (leaf.start, leaf.end)
             yield from _runs(text, event, part=Part.BODY, key=key, place=place, within=span, taken=span)
 

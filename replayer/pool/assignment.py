@@ -19,8 +19,10 @@ from typing import Any
 
 from replayer.load.schedule import LoadOptions
 from replayer.load.shapes import shape_from_body, shape_to_body
+from replayer.reach import Reach, reach_from_body, reach_to_body
+from replayer.targets import TargetSpec
+from replayer.wire.wires import WireKind
 from replayer.user.pacing import Deadlines, Pacing
-from replayer.wire.targets import TargetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,8 @@ class Assignment:
         per_run_key: random bytes of this run, the same for all workers: values that clients mint are derived from it.
         max_failures: failed steps in a row that end a user.
         headers: added to every request and handshake, replacing recorded ones of the same name.
-        insecure: do not verify certificates.
-        ca_file: PEM file of authorities to trust besides the system's, or None.
+        wire: which implementation speaks to the targets.
+        reach: TLS, proxies and source addresses.
         sampled_users: how many seeded users have their steps kept whole.
         identities: input rows; user i takes row i mod rows. Empty where the plan has no inputs.
     """
@@ -51,8 +53,8 @@ class Assignment:
     deadlines: Deadlines = Deadlines()
     max_failures: int = 10
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    insecure: bool = False
-    ca_file: str | None = None
+    wire: WireKind = WireKind.FAST
+    reach: Reach = Reach()
     sampled_users: int = 200
     identities: tuple[dict[str, str], ...] = ()
 
@@ -63,6 +65,8 @@ def assignment_to_body(assignment: Assignment) -> dict[str, Any]:
     body["targets"] = [_fields_of(target) for target in assignment.targets]
     body["load"] = _fields_of(assignment.load) | {"shape": shape_to_body(assignment.load.shape)}
     body["pacing"] = assignment.pacing.value
+    body["wire"] = assignment.wire.value
+    body["reach"] = reach_to_body(assignment.reach)
     body["deadlines"] = _fields_of(assignment.deadlines)
     return body
 
@@ -77,6 +81,8 @@ def assignment_from_body(body: dict[str, Any]) -> Assignment:
         "load": LoadOptions(**load),
         "pacing": Pacing(body["pacing"]),
         "deadlines": Deadlines(**body["deadlines"]),
+        "wire": WireKind(body["wire"]),
+        "reach": reach_from_body(body["reach"]),
         "headers": tuple((name, value) for name, value in body["headers"]),
         "identities": tuple(body["identities"]),
     }

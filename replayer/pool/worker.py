@@ -32,12 +32,8 @@ from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
 from replayer.user.port import Connection, Run, SocketConnection
 from replayer.user.steps import User
-from replayer.wire import failures
-from replayer.wire.connect import Dialer
-from replayer.wire.http1 import Http1Connection
 from replayer.wire.tally import Tally
-from replayer.wire.tls import open_context
-from replayer.wire.websocket import WebSocketConnection
+from replayer.wire.wires import Attempting, Opening, open_wire
 
 if TYPE_CHECKING:
     from multiprocess.connection import Connection as Pipe
@@ -75,6 +71,7 @@ class Worker:
         self._connections = Tally()
         self._sockets = Tally()
         self._lease_until_ns = 0
+        self._has_begun = False
         self._second = 0
         self._cpu_ns = time.process_time_ns()
         self._heartbeat_ns = 0
@@ -87,6 +84,8 @@ class Worker:
             self._assigned.set_result(assignment_from_body(body))
         elif kind is Kind.LEASE:
             self._lease_until_ns = max(self._lease_until_ns, body["until_ns"])
+            if self._has_begun:
+                self._run.lease_until_ns = self._lease_until_ns
         elif kind is Kind.GO and not self._granted.done():
             self._granted.set_result(body["t0_ns"])
         elif kind is Kind.STOP:
@@ -135,8 +134,14 @@ class Worker:
         self._plan: Plan = plan_from_bytes(assignment.plan)
         self._meter = Meter(assignment.worker)
         self._scripts = self._linked_scripts()
-        self._dialer = Dialer(
-            self._loop, open_context(insecure=assignment.insecure, ca_file=assignment.ca_file), self._connect_error
+        self._wire = open_wire(
+            assignment.wire,
+            self._loop,
+            assignment.reach,
+            connections=self._connections,
+            sockets=self._sockets,
+            on_error=self._connect_error,
+            count=self._meter.count,
         )
         gc.collect()
         gc.freeze()  # Plan and scripts live as long as the process; no collection need look at them again.
@@ -147,7 +152,7 @@ class Worker:
             plan=self._plan,
             port=self,
             meter=self._meter,
-            budget=Budget(time.monotonic_ns, self._meter),
+            budget=Budget(time.monotonic_ns),
             pacing=assignment.pacing,
             deadlines=assignment.deadlines,
             speed=assignment.load.speed,
@@ -155,7 +160,11 @@ class Worker:
             max_failures=assignment.max_failures,
             start_ns=t0_ns,
             key=assignment.per_run_key,
+            lease_until_ns=self._lease_until_ns,
+            clock=time.monotonic_ns,
+            request_ns=assignment.deadlines.request_ns,
         )
+        self._has_begun = True
         timings = [timing_of(script) for script in self._plan.scripts]
         schedule = arrivals(timings, assignment.load)
         self._arrivals = share_of(schedule, worker=assignment.worker, n_workers=assignment.n_workers)
@@ -213,6 +222,7 @@ class Worker:
 
     def user_ended(self, user: User) -> None:
         self._users.discard(user)
+        self._wire.forget(user.number)
         if not self._users and (self._is_exhausted or self._run.is_stopping):
             self._end()
 
@@ -246,7 +256,7 @@ class Worker:
         if self._granted.done():
             self._heartbeat.cancel()
         if self._assigned.done():
-            await self._dialer.aclose()
+            await self._wire.aclose()
 
     # Every second, every 10 ms.
 
@@ -254,8 +264,9 @@ class Worker:
         now_ns = time.monotonic_ns()
         if self._lease_has_run_out(now_ns):
             return
+        before_ns = self._cpu_ns
         self._flush(now_ns)
-        self._run.budget.renew()
+        self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns))
         self._timers.call_at(due_ns + NS_PER_S, self._second_over, None)
 
     def _flush(self, now_ns: int) -> None:
@@ -306,8 +317,9 @@ class Worker:
         self._timers.call_at(due_ns, call, argument)
 
     def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
-        connection = Http1Connection(owner, self._connections)
-        self._connect(connection, origin, on_failed, lambda _now_ns: on_failed(failures.CONNECT_TIMEOUT))
+        self._meter.count("connects")
+        attempt = self._wire.dial(owner, self._assignment.targets[origin], on_failed)
+        self._timers.call_at(self._connect_deadline_ns(), self._expire_dial, attempt)
 
     def open_socket(
         self,
@@ -319,44 +331,25 @@ class Worker:
         *,
         offers_deflate: bool,
     ) -> SocketConnection:
-        spec = self._assignment.targets[origin]
-        connection = WebSocketConnection(
-            owner,
-            host=spec.host,
-            port=spec.port,
-            is_secure=spec.scheme == "https",
-            target=target,
-            headers=headers,
-            subprotocols=subprotocols,
-            offers_deflate=offers_deflate,
-            tally=self._sockets,
-        )
-
-        def fail(failure: str) -> None:
-            connection.fail(failure, time.monotonic_ns())
-
-        self._connect(connection, origin, fail, connection.expire_handshake)
-        return connection
-
-    def _connect(
-        self,
-        app: asyncio.Protocol,
-        origin: int,
-        on_failed: Callable[[str], None],
-        on_late: Callable[[int], None],
-    ) -> None:
         self._meter.count("connects")
-        task = self._dialer.dial(app, self._assignment.targets[origin], on_failed)
-        deadline_ns = time.monotonic_ns() + self._assignment.deadlines.connect_ns
-        self._timers.call_at(deadline_ns, self._expire_connect, (task, app, on_late))
+        spec = self._assignment.targets[origin]
+        connection, attempt = self._wire.open_socket(
+            owner, spec, target, headers, subprotocols, offers_deflate=offers_deflate
+        )
+        self._timers.call_at(self._connect_deadline_ns(), self._expire_opening, (attempt, connection))
+        opening: SocketConnection = connection
+        return opening
 
-    def _expire_connect(self, attempt: tuple[asyncio.Task[None], Any, Callable[[int], None]], _due_ns: int) -> None:
-        task, app, on_late = attempt
-        if not task.done():
-            task.cancel()
-            on_late(time.monotonic_ns())
-        elif isinstance(app, WebSocketConnection):
-            on_late(time.monotonic_ns())
+    def _connect_deadline_ns(self) -> int:
+        return time.monotonic_ns() + self._assignment.deadlines.connect_ns
+
+    def _expire_dial(self, attempt: Attempting, _due_ns: int) -> None:
+        attempt.expire()
+
+    def _expire_opening(self, opening: tuple[Attempting, Opening], _due_ns: int) -> None:
+        attempt, connection = opening
+        if not attempt.expire():
+            connection.expire_handshake(time.monotonic_ns())
 
     def _connect_error(self, exc: BaseException) -> None:
         self._own_error(self._loop, {"exception": exc, "message": str(exc)})

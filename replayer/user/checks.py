@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from analysis.slots import Measure
 from replayer.plan.records import Expectation, JsonPath
-from replayer.user.meter import Meter
 
 STATUS = "status"
 CONTENT_TYPE = "content_type"
@@ -20,8 +20,9 @@ REQUIRED = "required"
 EMPTY = "empty"
 JSON = "json"
 
-BUDGET_NS_PER_S = 150_000_000
-"""At most 15 % of a worker's time goes into parsing answers only to check them."""
+LEAST_BUDGET_NS = 20_000_000
+"""A worker without a moment to spare still parses for 2 % of its time: a sample of every second is checked."""
+FIRST_BUDGET_NS = 150_000_000
 
 _ABSENT = object()
 
@@ -31,30 +32,31 @@ class Budget:
 
     Args:
         clock: returns monotonic ns.
-        meter: counts ``verify_eligible`` and ``verify_checked``.
     """
 
-    __slots__ = ("_clock", "_left_ns", "_meter")
+    __slots__ = ("_clock", "_left_ns")
 
-    def __init__(self, clock: Callable[[], int], meter: Meter) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._meter = meter
-        self._left_ns = BUDGET_NS_PER_S
+        self._left_ns = FIRST_BUDGET_NS
 
-    def renew(self) -> None:
-        """Begin the next second."""
-        self._left_ns = BUDGET_NS_PER_S
+    def renew(self, idle_ns: int) -> None:
+        """Begin the next second: half of what the last one left idle may go into parsing."""
+        self._left_ns = max(LEAST_BUDGET_NS, idle_ns // 2)
 
     def allows(self) -> bool:
         """Tell whether an answer may be parsed now."""
         return self._left_ns > 0
 
-    def check(self, expectation: Expectation, document: Callable[[], Any]) -> str:
-        """Return the mismatch of a body, or ""; ``document`` parses it and raises ValueError where it is no JSON."""
-        self._meter.count("verify_eligible")
+    def check(self, measure: Measure, expectation: Expectation, document: Callable[[], Any]) -> str:
+        """Return the mismatch of a body, or ""; ``document`` parses it and raises ValueError where it is no JSON.
+
+        ``measure`` counts it as eligible, and as checked where the budget allowed.
+        """
+        measure.eligible += 1
         if self._left_ns <= 0:
             return ""
-        self._meter.count("verify_checked")
+        measure.checked += 1
         started_ns = self._clock()
         try:
             return check_document(expectation, document())

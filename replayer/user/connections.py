@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from replayer.user.port import Connection, Run
 from replayer.wire import failures
+from replayer.user.linked_request import LinkedRequest
+from replayer.user.port import Connection, Run
 
 if TYPE_CHECKING:
     from replayer.user.steps import User
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
 CONNECTIONS_PER_ORIGIN = 6
 
 
-class Flight(NamedTuple):
-    """One request on its way: times are monotonic ns; ``actual_ns`` is 0 until it is sent."""
+class Waiting(NamedTuple):
+    """A request that waits for a connection; ``actual_ns`` is 0, or when it was first sent."""
 
-    step: int
+    request: LinkedRequest
     intended_ns: int
     data: bytes
-    actual_ns: int
-    is_retry: bool
+    actual_ns: int = 0
 
 
 class OriginConnections:
@@ -43,18 +43,22 @@ class OriginConnections:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._n_dialing = 0
-        self._waiting: deque[Flight] = deque()
+        self._waiting: deque[Waiting] = deque()
 
-    def submit(self, step: int, intended_ns: int, data: bytes) -> None:
+    @property
+    def user_number(self) -> int:
+        """Whose connections these are."""
+        return self._user.number
+
+    def submit(self, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
         """Send a rendered request as soon as a connection is free."""
-        flight = Flight(step, intended_ns, data, 0, False)
-        idle = self._idle
+        idle, send = self._idle, self._send
         while idle:
             connection = idle.pop()
-            if connection.is_open():
-                self._send(connection, flight)
+            if connection.is_alive:
+                send(connection, request, intended_ns, data)
                 return
-        self._waiting.append(flight)
+        self._waiting.append(Waiting(request, intended_ns, data))
         self._dial_if_needed()
 
     def close(self) -> None:
@@ -74,31 +78,35 @@ class OriginConnections:
             self._release(connection)
 
     def response_received(self, connection: Connection, end_ns: int) -> None:
-        flight: Flight = connection.flight
         user = self._user
         if user.is_over:
             return
-        user.take_answer(connection, flight, end_ns)
-        if connection.keeps_alive and connection.is_open():
-            self._release(connection)
-        else:
+        request: LinkedRequest = connection.request
+        user.take_answer(request, connection, end_ns)
+        if not (connection.keeps_alive and connection.is_alive):
             self._open.discard(connection)
             connection.close()
             self._dial_if_needed()
-        user.finish(flight.step, end_ns)
+        elif self._waiting:
+            self._release(connection)
+        else:
+            self._idle.append(connection)
+        user.finish(request.index, end_ns)
 
     def request_failed(self, connection: Connection, failure: str, end_ns: int) -> None:
         self._open.discard(connection)
         if self._user.is_over:
             return
-        flight: Flight = connection.flight
-        if self._is_stale(connection, failure, flight):
+        request: LinkedRequest = connection.request
+        intended_ns, actual_ns = connection.intended_ns, connection.actual_ns
+        if self._is_stale(connection, failure, request):
             self._run.meter.count("stale_reconnect")
-            self._waiting.appendleft(flight._replace(is_retry=True))
+            data = request.rendered.render(self._user.memory.values)
+            self._waiting.appendleft(Waiting(request, intended_ns, data, actual_ns))
             self._dial_if_needed()
             return
         self._dial_if_needed()
-        self._user.fail(flight.step, failure, flight.intended_ns, flight.actual_ns, end_ns)
+        self._user.fail(request.index, failure, intended_ns, actual_ns, end_ns)
 
     def connection_closed(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -109,45 +117,48 @@ class OriginConnections:
         self._n_dialing -= 1
         if self._user.is_over or not self._waiting:
             return
-        flight = self._waiting.popleft()
+        given_up = self._waiting.popleft()
         self._dial_if_needed()
         now_ns = self._run.port.now_ns()
-        self._user.fail(flight.step, failure, flight.intended_ns, flight.actual_ns or flight.intended_ns, now_ns)
+        intended_ns = given_up.intended_ns
+        self._user.fail(given_up.request.index, failure, intended_ns, given_up.actual_ns or intended_ns, now_ns)
 
     def _dial_if_needed(self) -> None:
         if len(self._waiting) > self._n_dialing and len(self._open) + self._n_dialing < CONNECTIONS_PER_ORIGIN:
             self._n_dialing += 1
             self._run.port.dial(self, self._origin, self._dial_failed)
 
-    def _is_stale(self, connection: Connection, failure: str, flight: Flight) -> bool:
+    def _is_stale(self, connection: Connection, failure: str, request: LinkedRequest) -> bool:
         return (
             connection.n_sent > 1
             and not connection.has_answer_bytes
-            and not flight.is_retry
+            and not connection.is_retry
             and failure in (failures.EOF, failures.RESET)
-            and self._user.script.is_retried[flight.step]
+            and request.is_retried
         )
 
     def _release(self, connection: Connection) -> None:
         if self._waiting:
-            self._send(connection, self._waiting.popleft())
+            request, intended_ns, data, actual_ns = self._waiting.popleft()
+            self._send(connection, request, intended_ns, data, is_retry=actual_ns != 0)
         else:
             self._idle.append(connection)
 
-    def _send(self, connection: Connection, flight: Flight) -> None:
-        script, step = self._user.script, flight.step
-        actual_ns = self._run.port.now_ns()
-        if not self._run.port.may_send(actual_ns):
+    def _send(
+        self, connection: Connection, request: LinkedRequest, intended_ns: int, data: bytes, *, is_retry: bool = False
+    ) -> None:
+        run = self._run
+        actual_ns = run.clock()
+        if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
-        connection.flight = flight._replace(actual_ns=actual_ns)
-        if script.steps[step].kept_open:
-            connection.deadline_ns = actual_ns + self._user.open_for_ns(step)
+        connection.request = request
+        connection.intended_ns = intended_ns
+        connection.actual_ns = actual_ns
+        connection.is_retry = is_retry
+        if request.is_kept_open:
+            connection.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
         else:
-            connection.deadline_ns = actual_ns + self._run.deadlines.request_ns
-        connection.send(
-            flight.data,
-            is_head=script.is_head[step],
-            keeps_body=script.keeps_body[step],
-            keeps_headers=script.keeps_headers[step],
-        )
-        self._run.port.watch(connection)
+            connection.deadline_ns = actual_ns + run.request_ns
+        connection.send(data, is_head=request.is_head, keeps_body=request.keeps_body)
+        if not connection.is_watched:
+            run.port.watch(connection)

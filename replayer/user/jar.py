@@ -10,12 +10,14 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 
 _NEVER_NS = 1 << 62
+MAX_CACHED = 64
+"""Paths whose cookies are remembered per user; a session rarely has more, and memory per user is what counts."""
 
 
 class Jar:
     """Cookies by recorded host.
 
-    ``header`` answers from a cache while no cookie changes, expires or is bound to a path.
+    ``header`` answers from a cache while no cookie changes or expires.
     """
 
     __slots__ = ("_cache", "_cookies", "_first_expiry_ns", "_has_paths")
@@ -23,7 +25,7 @@ class Jar:
     def __init__(self) -> None:
         # (name, host or domain, path) → (value, expiry, host_only)
         self._cookies: dict[tuple[bytes, str, bytes], tuple[bytes, int, bool]] = {}
-        self._cache: dict[str, bytes] = {}
+        self._cache: dict[tuple[str, bytes], bytes] = {}  # by host and, where paths matter, path
         self._first_expiry_ns = _NEVER_NS
         self._has_paths = False
 
@@ -74,7 +76,8 @@ class Jar:
         """Return the value of the Cookie header for a request, ``a=1; b=2``, or b"" where there is no cookie."""
         if now_ns >= self._first_expiry_ns:
             self._expire(now_ns)
-        if not self._has_paths and (cached := self._cache.get(host)) is not None:
+        key = (host, path if self._has_paths else b"")
+        if (cached := self._cache.get(key)) is not None:
             return cached
         found = [
             (-len(cookie_path), name + b"=" + value)
@@ -83,7 +86,9 @@ class Jar:
         ]
         found.sort(key=lambda item: item[0])  # RFC 6265 §5.4: longer paths first, else in order of creation.
         header = b"; ".join(pair for _, pair in found)
-        self._cache[host] = header
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[key] = header
         return header
 
     def _expire(self, now_ns: int) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replayer.load.schedule import retime
-from replayer.plan.records import Codec, Extractor, Plan, Script, SlotKind, Source, Step, StepKind, Template
-from replayer.user.checks import is_parsed
+from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
+from replayer.targets import TargetSpec
+from replayer.user.linked_request import LinkedRequest
 from replayer.user.meter import Meter, Recorder
 from replayer.user.pacing import Pacing
 from replayer.user.render import CookieSlots, Rendered, begin_with_cookies, link_http1, link_template
 from replayer.user.slots import encode, to_bytes, walk
-from replayer.wire.targets import TargetSpec
 
 _SERIES_OF_SOCKET = {
     StepKind.CONNECT: "ws.connect",
@@ -47,7 +47,8 @@ class LinkedScript:
         rendered: by step: the encoded request or message, None where the kind has none.
         handshakes: by step: of CONNECT steps.
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
-        extractors: by step; keeps_body, keeps_headers: by step, what the wire must keep for them and for checks.
+        requests: by step: of REQUEST steps.
+        extractors: by step.
         recorders: by step: where its outcome is counted.
         messages: by message kind: where received messages are counted.
         drops: by socket: where a socket that the server ended too early is counted.
@@ -73,10 +74,6 @@ class LinkedScript:
         "hosts",
         "ideal_ns",
         "inputs",
-        "is_head",
-        "is_retried",
-        "keeps_body",
-        "keeps_headers",
         "messages",
         "n_needs",
         "n_values",
@@ -84,6 +81,7 @@ class LinkedScript:
         "recorders",
         "rendered",
         "reply_keys",
+        "requests",
         "roots",
         "script",
         "socket_kinds",
@@ -116,14 +114,12 @@ class LinkedScript:
         self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
         self.reply_keys = [self._reply_key(step) for step in script.steps]
         self.extractors = [step.extractors for step in script.steps]
-        self.keeps_body = [_needs_body(step) for step in script.steps]
-        self.keeps_headers = [_reads(step.extractors, Source.HEADER) for step in script.steps]
-        self.is_head = [step.request is not None and step.request.method == b"HEAD" for step in script.steps]
-        self.is_retried = [
-            step.request is not None and step.request.method in (b"GET", b"HEAD") for step in script.steps
-        ]
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
+        self.requests = [
+            LinkedRequest(step, rendered, recorder) if rendered is not None and step.request is not None else None
+            for step, rendered, recorder in zip(script.steps, self.rendered, self.recorders, strict=True)
+        ]
         self.drops = [meter.recorder("ws.lifetime", route=plan.routes[s.route].name) for s in script.sockets]
         self.messages = [
             meter.recorder("ws.message", route=plan.routes[kind.route].name, message=kind.name)
@@ -277,15 +273,6 @@ def _recorded_order(script: Script) -> list[tuple[int, ...]]:
         order.append(tuple(sorted({s.index for s in frontier} | set(step.needs))))
         heapq.heappush(open_steps, (step.at_ns + step.duration_ns, step.index))
     return order
-
-
-def _needs_body(step: Step) -> bool:
-    reads = any(e.source in (Source.JSON, Source.TEXT) for e in step.extractors)
-    return reads or is_parsed(step.expectation)
-
-
-def _reads(extractors: tuple[Extractor, ...], source: Source) -> bool:
-    return any(e.source is source for e in extractors)
 
 
 def _static_path(step: Step) -> bytes:

@@ -55,23 +55,29 @@ class Memory:
         for extractor in extractors:
             value = answer.find(extractor)
             if value is not None:
-                self.broken.discard(extractor.slot)
+                self.broken.difference_update(self._with_derived(extractor.slot))
                 self._fill(extractor.slot, value)
 
     def lose(self, extractors: Iterable[Extractor]) -> None:
         """Note that the step which should have filled these slots went wrong."""
-        self.broken.update(extractor.slot for extractor in extractors)
+        for extractor in extractors:
+            self.broken.update(self._with_derived(extractor.slot))
+
+    def _with_derived(self, slot: int) -> list[int]:
+        return [slot, *(derived for derived, _ in self._script.derived.get(slot, ()))]
 
     def prepare(self, step: Step) -> None:
         """Bring up to date what a step is about to use: values minted at their first use, and the cookies."""
-        self.mint(self._script.generated[step.index])
-        slot = self._script.cookie_slot
+        script, index = self._script, step.index
+        if script.generated[index]:
+            self.mint(script.generated[index])
+        slot = script.cookie_slot
         if slot >= 0 and step.request is not None:
-            host = self._script.hosts[step.origin]
-            pairs = self._jar.header(host, self._script.paths[step.index], self._port.now_ns())
-            self.values[slot] = pairs
-            self.values[self._script.cookie_line_slot] = b"Cookie: " + pairs + b"\r\n" if pairs else b""
-            self.values[self._script.cookie_start_slot] = pairs + b"; " if pairs else b""
+            pairs = self._jar.header(script.hosts[step.origin], script.paths[index], self._port.now_ns())
+            if pairs is not self.values[slot]:  # The jar returns the same object while nothing has changed.
+                self.values[slot] = pairs
+                self.values[script.cookie_line_slot] = b"Cookie: " + pairs + b"\r\n" if pairs else b""
+                self.values[script.cookie_start_slot] = pairs + b"; " if pairs else b""
 
     def mint(self, generated: Iterable[tuple[int, str]]) -> None:
         """Make the values of GENERATED slots (slot, generator) that have none yet."""
@@ -79,7 +85,7 @@ class Memory:
             if self.values[slot] is None:
                 self._fill(slot, self._mint.make(generator, self._port.wall_ns()))
 
-    def take_cookies(self, step: Step, set_cookies: list[bytes], now_ns: int) -> list[tuple[bytes, bytes]]:
+    def take_cookies(self, step: Step, set_cookies: Iterable[bytes], now_ns: int) -> list[tuple[bytes, bytes]]:
         """Put what an answer set into the jar; return names and values."""
         host, path = self._script.hosts[step.origin], self._script.paths[step.index]
         wall_ns = self._port.wall_ns()

@@ -8,8 +8,10 @@ rest (a test holds both together).
 from __future__ import annotations
 
 from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
-from replayer.wire.failures import TIMEOUTS
+from replayer.failures import TIMEOUTS
 
+KEPT_STEPS = 1_000
+"""Whole records kept of one sampled user at most: a user that never rests would fill the run file."""
 KEPT_FAILURES = 5
 """Whole records kept per worker, series and failure class, besides those of sampled users."""
 
@@ -28,25 +30,6 @@ class Recorder:
         measure = self.measure
         measure.ok += 1
         measure.bytes_in += n_bytes
-        self._time(measure, intended_ns, actual_ns, end_ns)
-
-    def failed(self, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
-        """Count a failure; a timeout enters the latency series at its limit, others only their own histogram."""
-        measure = self.measure
-        measure.errors[failure] = measure.errors.get(failure, 0) + 1
-        if failure in TIMEOUTS:
-            self._time(measure, intended_ns, actual_ns, end_ns)
-        else:
-            _add(measure.failed, intended_ns, end_ns)
-
-    def mismatched(self, kind: str, intended_ns: int, end_ns: int, n_bytes: int) -> None:
-        """Count a wrong answer apart, so that fast wrong answers cannot improve the latency series."""
-        measure = self.measure
-        measure.mismatches[kind] = measure.mismatches.get(kind, 0) + 1
-        measure.bytes_in += n_bytes
-        _add(measure.mismatched, intended_ns, end_ns)
-
-    def _time(self, measure: Measure, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         us = (end_ns - intended_ns) // 1000
         if us < 0:
             us = 0
@@ -56,7 +39,8 @@ class Recorder:
         if us >= 256:
             shift = us.bit_length() - 8
             us = (shift << 8) + (us >> shift)
-        measure.latency[us] = measure.latency.get(us, 0) + 1
+        buckets = measure.latency
+        buckets[us] = buckets.get(us, 0) + 1
         us = (end_ns - actual_ns) // 1000
         if us < 0:
             us = 0
@@ -66,7 +50,25 @@ class Recorder:
         if us >= 256:
             shift = us.bit_length() - 8
             us = (shift << 8) + (us >> shift)
-        measure.service[us] = measure.service.get(us, 0) + 1
+        buckets = measure.service
+        buckets[us] = buckets.get(us, 0) + 1
+
+    def failed(self, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
+        """Count a failure; a timeout enters the latency series at its limit, others only their own histogram."""
+        measure = self.measure
+        measure.errors[failure] = measure.errors.get(failure, 0) + 1
+        if failure not in TIMEOUTS:
+            _add(measure.failed, intended_ns, end_ns)
+            return
+        self.ok(intended_ns, actual_ns, end_ns, 0)
+        measure.ok -= 1
+
+    def mismatched(self, kind: str, intended_ns: int, end_ns: int, n_bytes: int) -> None:
+        """Count a wrong answer apart, so that fast wrong answers cannot improve the latency series."""
+        measure = self.measure
+        measure.mismatches[kind] = measure.mismatches.get(kind, 0) + 1
+        measure.bytes_in += n_bytes
+        _add(measure.mismatched, intended_ns, end_ns)
 
 
 def _add(buckets: dict[int, int], start_ns: int, end_ns: int) -> None:
@@ -128,7 +130,15 @@ class Meter:
         slot.cpu_ns = cpu_ns
         empty = Measure()
         for key, recorder in self._recorders.items():
-            if recorder.measure != empty:
-                slot.measures[key] = recorder.measure
+            measure = recorder.measure
+            if measure != empty:
+                slot.measures[key] = measure
                 recorder.measure = Measure()
+                self._sum_up(slot, measure)
         return slot
+
+    def _sum_up(self, slot: SecondSlot, measure: Measure) -> None:
+        if measure.eligible:
+            counts = slot.counts
+            counts["verify_eligible"] = counts.get("verify_eligible", 0) + measure.eligible
+            counts["verify_checked"] = counts.get("verify_checked", 0) + measure.checked

@@ -13,31 +13,32 @@ from replayer.plan.records import Plan
 from replayer.user.checks import Budget
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
+from replayer.wire.heads import Head
 
 
 class Connection(Protocol):
     """An HTTP connection as the user sees it (``replayer.wire.http1`` describes the attributes)."""
 
-    status: int
-    content_type: bytes
-    content_encoding: bytes
-    set_cookies: list[bytes]
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
+    head: Head
     body_bytes: int
     keeps_alive: bool
+    is_alive: bool
     n_sent: int
     has_answer_bytes: bool
     is_busy: bool
     is_watched: bool
+    is_retry: bool
     deadline_ns: int
-    flight: Any
+    intended_ns: int
+    actual_ns: int
+    request: Any
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool, keeps_headers: bool) -> None:
+    @property
+    def body(self) -> bytes:
+        """The body as sent, where it was asked for."""
+
+    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
         """Send a rendered request."""
-
-    def is_open(self) -> bool:
-        """Tell whether a request can still be written."""
 
     def close(self) -> None:
         """End the connection."""
@@ -108,6 +109,9 @@ class Run:
     Attributes:
         start_ns: monotonic instant of the run's start; times in records are relative to it.
         key: secret of the run that minted values derive from.
+        clock: CLOCK_MONOTONIC in ns, as ``port.now_ns``, without a call between.
+        request_ns: ``deadlines.request_ns``, at hand.
+        lease_until_ns: until when the worker may send without asking its port (monotonic ns).
     """
 
     plan: Plan
@@ -121,4 +125,7 @@ class Run:
     max_failures: int
     start_ns: int
     key: bytes
+    clock: Callable[[], int]
+    request_ns: int
     is_stopping: bool = False
+    lease_until_ns: int = 0

@@ -11,13 +11,13 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from replayer import failures
 from replayer.plan.records import Responder, Step
 from replayer.user.checks import check_size, is_parsed
 from replayer.user.link import reply_key
 from replayer.user.port import Run, SocketConnection
 from replayer.user.render import MissingValue, Rendered
 from replayer.user.slots import Answer
-from replayer.wire import failures
 
 if TYPE_CHECKING:
     from replayer.user.steps import User
@@ -61,6 +61,11 @@ class UserSocket:
         self._timed_out = False
         self._awaited: dict[int, deque[Awaited]] = {}  # by message kind, oldest first
         self._is_watched = False
+
+    @property
+    def user_number(self) -> int:
+        """Whose TLS sessions its connection may resume."""
+        return self._user.number
 
     def is_open(self) -> bool:
         """Tell whether messages can be sent."""
@@ -257,7 +262,7 @@ class UserSocket:
         expectation = self._run.plan.message_kinds[kind].expectation
         mismatch = check_size(expectation, len(data))
         if not mismatch and is_parsed(expectation):
-            mismatch = self._run.budget.check(expectation, answer.json)
+            mismatch = self._run.budget.check(self._user.script.messages[kind].measure, expectation, answer.json)
         recorder = self._user.script.messages[kind]
         recorder.measure.planned += 1
         recorder.measure.bytes_in += len(data)

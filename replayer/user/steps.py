@@ -17,22 +17,24 @@ A failed step does not stop the user: a browser goes on. What cannot be rendered
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from analysis.slots import StepRecord
 from captures.bodies import BodyError, decoded_body
+from replayer import failures
 from replayer.plan.records import Step, StepKind
-from replayer.user.checks import STATUS, check_head, check_size, is_parsed
-from replayer.user.connections import Flight, OriginConnections
+from replayer.user.checks import STATUS, check_head, check_size
+from replayer.user.connections import OriginConnections
 from replayer.user.link import LinkedScript
+from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
-from replayer.user.meter import Recorder
+from replayer.user.meter import KEPT_STEPS, Recorder
 from replayer.user.pacing import Pacing
 from replayer.user.port import Connection, Run
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer, Mint
 from replayer.user.sockets import UserSocket
-from replayer.wire import failures
 
 MAX_DECODED_BYTES = 16 * 1024 * 1024
 """Cap on an inflated body that is read by an extractor or a check: no gzip bomb grows a worker."""
@@ -69,6 +71,7 @@ class User:
         "_is_sampled",
         "_latest_ns",
         "_n_in_flight",
+        "_n_kept",
         "_n_left",
         "_next_root",
         "_remaining",
@@ -93,10 +96,12 @@ class User:
         self._connections: dict[int, OriginConnections] = {}
         self._sockets: dict[int, UserSocket] = {}
         self._states = bytearray(len(script.steps))
-        self._remaining = script.n_needs.copy()
-        self._latest_ns: dict[int, int] = {}  # by step that still waits: latest end among its needs so far
+        # By step that waits for several: how many of them still go on, and the latest end among the others.
+        self._remaining: dict[int, int] = {}
+        self._latest_ns: dict[int, int] = {}
         self._n_left = len(script.steps)
         self._n_in_flight = 0
+        self._n_kept = 0
         self._next_root = 0
         self._arrival_ns = 0
         self._failures_in_row = 0
@@ -179,13 +184,12 @@ class User:
         self._n_in_flight -= state == _IN_FLIGHT
         self._states[step] = _ENDED
         self._n_left -= 1
-        latest_ns = self._latest_ns
+        n_needs = self.script.n_needs
         for dependent in self.script.dependents[step]:
-            if latest_ns.get(dependent, 0) < end_ns:
-                latest_ns[dependent] = end_ns
-            self._remaining[dependent] -= 1
-            if not self._remaining[dependent]:
-                self._ready(dependent, latest_ns.pop(dependent), end_ns)
+            if n_needs[dependent] == 1:
+                self._ready(dependent, end_ns, end_ns)
+            else:
+                self._count_off(dependent, end_ns)
         if self.is_over:
             return
         if not self._n_left:
@@ -193,17 +197,37 @@ class User:
         elif self._run.is_stopping:
             self.stop()
 
+    def _count_off(self, step: int, end_ns: int) -> None:
+        """One of several needs of ``step`` ended."""
+        latest_ns = max(self._latest_ns.get(step, 0), end_ns)
+        n_left = self._remaining.get(step, self.script.n_needs[step]) - 1
+        if n_left:
+            self._remaining[step] = n_left
+            self._latest_ns[step] = latest_ns
+        else:
+            self._remaining.pop(step, None)
+            self._latest_ns.pop(step, None)
+            self._ready(step, latest_ns, end_ns)
+
     def _ready(self, step: int, base_ns: int, now_ns: int) -> None:
-        if self.script.steps[step].kind is StepKind.RECEIVE:
+        script, run = self.script, self._run
+        request = script.requests[step]
+        if request is None and script.steps[step].kind is StepKind.RECEIVE:
             intended_ns = base_ns  # It is listened for at once: its think time is how long the recorded one took.
-        elif self._run.pacing is Pacing.TIMELINE:
-            intended_ns = max(base_ns, self._arrival_ns + self.script.ideal_ns[step])
+        elif run.pacing is Pacing.TIMELINE:
+            intended_ns = max(base_ns, self._arrival_ns + script.ideal_ns[step])
         else:
-            intended_ns = base_ns + self.script.think_ns[step]
-        if intended_ns <= now_ns and not self._run.is_stopping:
+            intended_ns = base_ns + script.think_ns[step]
+        if intended_ns > now_ns or run.is_stopping:
+            run.port.call_at(intended_ns, self._begin_due, step)
+        elif request is None or self._states[step] != _WAITING:
             self._begin(step, intended_ns)
-        else:
-            self._run.port.call_at(intended_ns, self._begin_due, step)
+        else:  # The usual step of a closed loop.
+            request.recorder.measure.planned += 1
+            try:
+                self._begin_request(request, intended_ns)
+            except MissingValue as exc:
+                self._miss(step, exc.slot)
 
     # Steps.
 
@@ -217,8 +241,9 @@ class User:
             return
         self.script.recorders[index].measure.planned += 1
         try:
-            if kind is StepKind.REQUEST:
-                self._begin_request(step, intended_ns)
+            request = self.script.requests[index]
+            if request is not None:
+                self._begin_request(request, intended_ns)
             elif kind is StepKind.CONNECT:
                 self.memory.prepare(step)
                 self._socket(step.socket).open(step, intended_ns)
@@ -237,19 +262,17 @@ class User:
         self._states[index] = _IN_FLIGHT
         self._n_in_flight += 1
 
-    def _begin_request(self, step: Step, intended_ns: int) -> None:
-        rendered = self.script.rendered[step.index]
-        assert rendered is not None
-        data = rendered.static
+    def _begin_request(self, request: LinkedRequest, intended_ns: int) -> None:
+        data = request.rendered.static
         if data is None:
-            self.memory.prepare(step)
-            data = rendered.render(self.memory.values)
-        self._states[step.index] = _IN_FLIGHT
+            self.memory.prepare(request.step)
+            data = request.rendered.render(self.memory.values)
+        self._states[request.index] = _IN_FLIGHT
         self._n_in_flight += 1
-        connections = self._connections.get(step.origin)
+        connections = self._connections.get(request.origin)
         if connections is None:
-            connections = self._connections[step.origin] = OriginConnections(self, self._run, step.origin)
-        connections.submit(step.index, intended_ns, data)
+            connections = self._connections[request.origin] = OriginConnections(self, self._run, request.origin)
+        connections.submit(request, intended_ns, data)
 
     def _begin_send(self, step: Step, intended_ns: int) -> None:
         rendered = self.script.rendered[step.index]
@@ -292,54 +315,63 @@ class User:
 
     # Outcomes.
 
-    def take_answer(self, connection: Connection, flight: Flight, end_ns: int) -> None:
+    def take_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
         """Judge a complete response, count it, take its cookies and values."""
-        index, script = flight.step, self.script
-        step = script.steps[index]
-        cookies: list[tuple[bytes, bytes]] = []
-        if connection.set_cookies:
-            cookies = self.memory.take_cookies(step, connection.set_cookies, end_ns)
-        mismatch = check_head(step.expectation, connection.status, connection.content_type)
-        if mismatch is STATUS and connection.status >= 400:
-            failure = failures.status_failure(connection.status)
-            self._count_failure(index, failure, flight.intended_ns, flight.actual_ns, end_ns, connection.status)
+        if (
+            connection.head is not request.good_head
+            or request.needs_answer
+            or self._is_sampled
+            or not request.min_bytes <= connection.body_bytes <= request.max_bytes
+        ):
+            self._judge_answer(request, connection, end_ns)
             return
-        answer: Answer | None = None
-        if script.keeps_body[index] or step.extractors:
-            answer = Answer(connection.headers, cookies, lambda: _decoded(connection))
-        mismatch = mismatch or self._check_body(step, connection, answer)
-        self._count_answer(index, mismatch, connection, flight, end_ns)
-        if step.extractors and answer is not None:
-            self.memory.extract(step.extractors, answer)
-
-    def _check_body(self, step: Step, connection: Connection, answer: Answer | None) -> str:
-        expectation = step.expectation
-        mismatch = "" if connection.content_encoding else check_size(expectation, connection.body_bytes)
-        if mismatch or answer is None or not is_parsed(expectation):
-            return mismatch
-        return self._run.budget.check(expectation, answer.json)
-
-    def _count_answer(self, index: int, mismatch: str, connection: Connection, flight: Flight, end_ns: int) -> None:
-        recorder = self.script.recorders[index]
         self._failures_in_row = 0
+        request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
+
+    def _judge_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
+        head, expectation = connection.head, request.step.expectation
+        cookies: list[tuple[bytes, bytes]] = []
+        if head.set_cookies:
+            cookies = self.memory.take_cookies(request.step, head.set_cookies, end_ns)
+        mismatch = "" if head is request.good_head else check_head(expectation, head.status, head.content_type)
+        if mismatch is STATUS and head.status >= 400:
+            failure = failures.status_failure(head.status)
+            self._count_failure(
+                request.index, failure, connection.intended_ns, connection.actual_ns, end_ns, head.status
+            )
+            return
+        if not (mismatch or head.set_cookies or head.content_encoding):
+            request.good_head = head
+        answer = Answer(head.headers, cookies, lambda: _decoded(connection)) if request.needs_answer else None
+        if not mismatch and not head.content_encoding:
+            mismatch = check_size(expectation, connection.body_bytes)
+        if not mismatch and request.is_parsed and answer is not None:
+            mismatch = self._run.budget.check(request.recorder.measure, expectation, answer.json)
+        self._count_answer(request, mismatch, connection, end_ns)
+        if answer is not None:
+            self.memory.extract(request.step.extractors, answer)
+
+    def _count_answer(self, request: LinkedRequest, mismatch: str, connection: Connection, end_ns: int) -> None:
+        self._failures_in_row = 0
+        intended_ns, actual_ns = connection.intended_ns, connection.actual_ns
         if mismatch:
-            recorder.mismatched(mismatch, flight.intended_ns, end_ns, connection.body_bytes)
+            request.recorder.mismatched(mismatch, intended_ns, end_ns, connection.body_bytes)
         else:
-            recorder.ok(flight.intended_ns, flight.actual_ns, end_ns, connection.body_bytes)
+            request.recorder.ok(intended_ns, actual_ns, end_ns, connection.body_bytes)
         if not self._is_sampled and not mismatch:
             return
         self._keep(
-            index=index,
+            index=request.index,
             outcome=f"mismatch_{mismatch}" if mismatch else "ok",
-            intended_ns=flight.intended_ns,
-            actual_ns=flight.actual_ns,
+            intended_ns=intended_ns,
+            actual_ns=actual_ns,
             end_ns=end_ns,
-            status=connection.status,
+            status=connection.head.status,
             detail=_seen(connection) if mismatch else "",
         )
 
     def take_handshake(
-        self, index: int, set_cookies: list[bytes], intended_ns: int, actual_ns: int, end_ns: int
+        self, index: int, set_cookies: Sequence[bytes], intended_ns: int, actual_ns: int, end_ns: int
     ) -> None:
         """Count an accepted WebSocket."""
         self.memory.take_cookies(self.script.steps[index], set_cookies, end_ns)
@@ -459,19 +491,22 @@ class User:
             detail=detail,
         )
         meter.keep(record, is_sampled=self._is_sampled)
+        self._n_kept += 1
+        if self._n_kept >= KEPT_STEPS:
+            self._is_sampled = False
 
 
 def _decoded(connection: Connection) -> bytes:
-    if not connection.content_encoding:
+    encoding = connection.head.content_encoding
+    if not encoding:
         return connection.body
-    headers = ((b"content-encoding", connection.content_encoding),)
     try:
-        return decoded_body(headers, connection.body, MAX_DECODED_BYTES)
+        return decoded_body(((b"content-encoding", encoding),), connection.body, MAX_DECODED_BYTES)
     except BodyError as exc:
         raise ValueError(str(exc)) from exc  # What the target sent is no error of ours: a mismatch, like broken JSON.
 
 
 def _seen(connection: Connection) -> str:
     """What was seen instead, without a value of the answer's body."""
-    content_type = connection.content_type.decode("latin-1") or "no content type"
-    return f"status {connection.status}, {content_type}, {connection.body_bytes} bytes"
+    content_type = connection.head.content_type.decode("latin-1") or "no content type"
+    return f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"

@@ -1,61 +1,73 @@
 """From what a library or the kernel raised to a class of the taxonomy.
 
-Source: errno(3); OpenSSL's X509_V_ERR_* codes (x509_vfy.h).
+Source: errno(3); OpenSSL's X509_V_ERR_* codes (x509_vfy.h); TLS alerts (RFC 8446 §6.2).
 """
 
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 
-from replayer.wire.failures import (
-    CONNECT_REFUSED,
-    CONNECT_TIMEOUT,
-    CONNECT_UNREACHABLE,
-    EOF,
-    LOCAL_RESOURCE,
-    PROTOCOL,
-    RESET,
-    TLS_EXPIRED,
-    TLS_PROTOCOL,
-    TLS_UNKNOWN_CA,
-    TLS_WRONG_HOST,
-)
+from replayer import failures
+from replayer.wire.proxy import ProxyRefused
 
-_LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_LOCAL_ERRNOS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE}
+)
 _BY_ERRNO = {
-    errno.ECONNREFUSED: CONNECT_REFUSED,
-    errno.ETIMEDOUT: CONNECT_TIMEOUT,
-    errno.ECONNRESET: RESET,
-    errno.EPIPE: RESET,
-    errno.ECONNABORTED: RESET,
+    errno.ECONNREFUSED: failures.CONNECT_REFUSED,
+    errno.ETIMEDOUT: failures.CONNECT_TIMEOUT,
+    errno.ECONNRESET: failures.RESET,
+    errno.EPIPE: failures.RESET,
+    errno.ECONNABORTED: failures.RESET,
 }
-_CERT_EXPIRED = frozenset({9, 10})
-_CERT_WRONG_HOST = frozenset({62, 64})
+_BY_VERIFY_CODE = {
+    2: failures.TLS_UNKNOWN_CA,  # unable to get issuer certificate
+    9: failures.TLS_EXPIRED,  # not yet valid
+    10: failures.TLS_EXPIRED,
+    18: failures.TLS_UNKNOWN_CA,  # self-signed
+    19: failures.TLS_UNKNOWN_CA,  # self-signed in the chain
+    20: failures.TLS_UNKNOWN_CA,  # unable to get the issuer locally
+    21: failures.TLS_UNKNOWN_CA,  # unable to verify the first certificate
+    62: failures.TLS_WRONG_HOST,
+    64: failures.TLS_WRONG_HOST,  # the IP address
+}
+_ABOUT_OURS = (
+    "ALERT_CERTIFICATE_REQUIRED",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_ACCESS_DENIED",
+)
+"""Alerts of the peer about the certificate that we showed, or did not show."""
 
 
 def classify(exc: BaseException | None) -> str:
     """Return the class of an exception that a connection ended with; None is an orderly end of the stream."""
-    if exc is None:
-        return EOF
+    if exc is None or isinstance(exc, EOFError | ssl.SSLEOFError):
+        return failures.EOF
     if isinstance(exc, ssl.SSLError):
         return _classify_tls(exc)
+    if isinstance(exc, socket.gaierror):
+        return failures.DNS
+    if isinstance(exc, ProxyRefused):
+        return failures.PROXY_REFUSED
     if isinstance(exc, TimeoutError) and exc.errno is None:
-        return CONNECT_TIMEOUT
+        return failures.CONNECT_TIMEOUT
     if isinstance(exc, OSError):
         if exc.errno in _LOCAL_ERRNOS:
-            return LOCAL_RESOURCE
-        return _BY_ERRNO.get(exc.errno or 0, CONNECT_UNREACHABLE)
-    if isinstance(exc, EOFError):
-        return EOF
-    return PROTOCOL
+            return failures.LOCAL_RESOURCE
+        return _BY_ERRNO.get(exc.errno or 0, failures.CONNECT_UNREACHABLE)
+    return failures.PROTOCOL
 
 
 def _classify_tls(exc: ssl.SSLError) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
-        if exc.verify_code in _CERT_EXPIRED:
-            return TLS_EXPIRED
-        if exc.verify_code in _CERT_WRONG_HOST:
-            return TLS_WRONG_HOST
-        return TLS_UNKNOWN_CA
-    return TLS_PROTOCOL
+        return _BY_VERIFY_CODE.get(exc.verify_code, failures.TLS_CERTIFICATE)
+    if (exc.reason or "").endswith(_ABOUT_OURS):
+        return failures.TLS_CLIENT_CERTIFICATE
+    return failures.TLS_PROTOCOL

@@ -1,21 +1,26 @@
-"""HTTP/1.1 on a bare protocol: bytes of a rendered request out, the few facts of the answer a user needs in.
+"""HTTP/1.1 on a bare protocol: bytes of a rendered request out, the head of the answer and its body in.
 
 One connection carries one request at a time (browsers do not pipeline). It knows nothing of steps: its owner hands it
 bytes and is told how they ended. ``end_ns`` is taken where bytes arrive, before they are parsed.
 
-Source: RFC 9112; the traps (HEAD, 1xx, close-delimited bodies) are httptools' and named where they are handled.
+Most answers come in one piece, with a head that was seen before and a Content-Length: they cost a look-up and an
+addition. A head seen for the first time is httptools' (``heads``), and so is every chunked body.
+
+Source: RFC 9112; the traps (HEAD, 1xx, close-delimited bodies) are named where they are handled.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import httptools
 
-from replayer.wire import failures
+from replayer import failures
 from replayer.wire.causes import classify
+from replayer.wire.heads import END_OF_HEAD, NO_HEAD, UNKNOWN_LENGTH, Head, HeadError, parse_head, remembered_heads
 from replayer.wire.tally import Tally
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -23,18 +28,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_HEAD_BYTES = 256 * 1024
 """nginx, node and Apache refuse heads above 8–32 KiB; eight times that is no browser's traffic."""
 
-_CONTENT_TYPE = 1
-_SET_COOKIE = 2
-_CONTENT_ENCODING = 3
-_FRAMED = 4
-_WANTED = {
-    b"content-type": _CONTENT_TYPE,
-    b"set-cookie": _SET_COOKIE,
-    b"content-encoding": _CONTENT_ENCODING,
-    b"content-length": _FRAMED,
-    b"transfer-encoding": _FRAMED,
-}
-_WANTED_LENGTHS = frozenset(map(len, _WANTED))
+_START = b"HTTP/1."
 
 
 class Owner(Protocol):
@@ -61,98 +55,89 @@ class Http1Connection(asyncio.Protocol):
         tally: counts the connections that are open.
 
     Attributes:
-        status, content_type, content_encoding, set_cookies: of the answer last received; ``content_type`` as sent.
-        headers: all of its headers where ``send`` asked for them, else empty.
+        head: of the answer last received; interim ones (1xx) are passed over.
         body: its body as sent, where ``send`` asked for it, else empty; ``body_bytes`` counts it in any case.
         keeps_alive: whether the answer leaves the connection usable.
+        is_alive: whether a request can still be written.
         n_sent: requests sent so far.
         has_answer_bytes: whether any byte arrived since the last ``send``.
-        flight, deadline_ns, is_watched: the owner's; the connection does not look at them.
+        request, intended_ns, actual_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look
+            at them.
     """
 
     __slots__ = (
-        "_framed",
-        "_head_bytes",
+        "_buffer",
         "_is_head",
-        "_is_over",
         "_keeps_body",
-        "_keeps_headers",
+        "_left",
         "_owner",
         "_parser",
         "_parts",
         "_received_ns",
         "_tally",
         "_transport",
-        "body",
+        "_write",
+        "actual_ns",
         "body_bytes",
-        "content_encoding",
-        "content_type",
         "deadline_ns",
-        "flight",
         "has_answer_bytes",
-        "headers",
+        "head",
+        "intended_ns",
+        "is_alive",
         "is_busy",
+        "is_retry",
         "is_watched",
         "keeps_alive",
         "n_sent",
-        "set_cookies",
-        "status",
+        "request",
     )
 
     def __init__(self, owner: Owner, tally: Tally) -> None:
         self._owner = owner
         self._tally = tally
         self._transport: Any = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._is_over = False
-        self._received_ns = 0
-        self.is_busy = False
-        self.n_sent = 0
-        self.is_watched = False
-        self.deadline_ns = 0
-        self.flight: Any = None
-        self.keeps_alive = True
-        self._reset(is_head=False, keeps_body=False, keeps_headers=False)
-
-    def _reset(self, *, is_head: bool, keeps_body: bool, keeps_headers: bool) -> None:
-        self._is_head = is_head
-        self._keeps_body = keeps_body
-        self._keeps_headers = keeps_headers
-        self._begin_head()
-        self.has_answer_bytes = False
-
-    def _begin_head(self) -> None:
-        """Forget what a former head said: the last answer's, or a 1xx one's."""
-        self.status = 0
-        self.content_type = b""
-        self.content_encoding = b""
-        self.set_cookies: list[bytes] = []
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = b""
-        self.body_bytes = 0
+        self._write: Callable[[bytes], None]
+        self._parser: httptools.HttpResponseParser | None = None  # While a chunked body is read.
         self._parts: list[bytes] = []
-        self._framed = False
-        self._head_bytes = 0
+        self._buffer = b""  # A head that has not come whole.
+        self._left = UNKNOWN_LENGTH  # Bytes of the body still to come, once the head is there and says so.
+        self._received_ns = 0
+        self._is_head = self._keeps_body = False
+        self.head = NO_HEAD
+        self.body_bytes = 0
+        self.has_answer_bytes = False
+        self.is_busy = self.is_alive = self.is_watched = self.is_retry = False
+        self.keeps_alive = True
+        self.n_sent = 0
+        self.deadline_ns = self.intended_ns = self.actual_ns = 0
+        self.request: Any = None
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool, keeps_headers: bool) -> None:
-        """Send one rendered request; only on an open connection that is not busy.
+    @property
+    def body(self) -> bytes:
+        """The body as sent, as far as it has come."""
+        parts = self._parts
+        if len(parts) > 1:
+            parts = self._parts = [b"".join(parts)]
+        return parts[0] if parts else b""
+
+    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+        """Send one rendered request; only on a connection that is alive and not busy.
 
         Args:
             is_head: the method is HEAD, so the answer has no body whatever its headers say.
             keeps_body: the owner will want ``body``.
-            keeps_headers: the owner will want ``headers``.
         """
-        self._reset(is_head=is_head, keeps_body=keeps_body, keeps_headers=keeps_headers)
+        self._is_head = is_head
+        self._keeps_body = keeps_body
+        self.head = NO_HEAD
+        self.has_answer_bytes = False
         self.is_busy = True
         self.n_sent += 1
-        self._transport.write(data)
-
-    def is_open(self) -> bool:
-        """Tell whether a request can still be written."""
-        return self._transport is not None and not self._transport.is_closing()
+        self._write(data)
 
     def close(self) -> None:
         """End an idle connection in order; a busy one is aborted."""
+        self.is_alive = False
         if self._transport is not None:
             if self.is_busy:
                 self._transport.abort()
@@ -167,32 +152,38 @@ class Http1Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._write = transport.write
+        self.is_alive = True
         self._tally.n += 1
         self._owner.connection_opened(self)
 
     def data_received(self, data: bytes) -> None:
-        now_ns = time.monotonic_ns()
+        self._received_ns = now_ns = time.monotonic_ns()
         if not self.is_busy:
-            self._is_over = True
-            self._transport.abort()
+            self.is_alive = False
+            self._transport.abort()  # Nobody asked: RFC 9112 §9.5 lets no later answer be told from this.
             return
         self.has_answer_bytes = True
-        self._received_ns = now_ns
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as exc:
-            if isinstance(exc.__context__, _TooLarge):
-                self._fail(failures.TOO_LARGE, now_ns)
-                return
-            raise  # Our own callback is broken: the worker's top frame hears of it.
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if self.is_busy:
-                self._fail(failures.PROTOCOL, now_ns)
-            return
-        if self._is_head and self.is_busy and self._framed_head_is_complete():
-            # httptools does not know that the request was a HEAD and waits for a body; a fresh parser forgets it.
-            self._parser = httptools.HttpResponseParser(self)
-            self._complete(now_ns)
+        if self.head is NO_HEAD:
+            if self._buffer:
+                data = self._buffer + data
+            end = data.find(END_OF_HEAD) + 4
+            head = remembered_heads.get(data[:end])
+            if head is not None and head.length == len(data) - end and not self._is_head:
+                # The usual answer, whole and with a head that was seen before: nothing is left to be found out.
+                self._buffer = b""
+                self.head = head
+                self.keeps_alive = head.keeps_alive
+                self.body_bytes = head.length
+                self._parts = [data[end:]] if self._keeps_body and head.length else []
+                self.is_busy = False
+                self._owner.response_received(self, now_ns)
+            else:
+                self._read_head(data, end)
+        elif self._parser is not None:
+            self._read_chunks(data)
+        else:
+            self._read_body(data, now_ns)
 
     def eof_received(self) -> bool:
         return False
@@ -200,80 +191,115 @@ class Http1Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         now_ns = time.monotonic_ns()
         self._transport = None
+        self.is_alive = False
         self._tally.n -= 1
         if not self.is_busy:
-            if not self._is_over:
-                self._is_over = True
             self._owner.connection_closed(self)
-            return
-        if exc is None and self.status >= 200 and self._head_bytes < 0 and not self._framed:
-            self.keeps_alive = False
+        elif exc is None and self.head is not NO_HEAD and not self.head.is_framed:
             self._complete(now_ns)  # RFC 9112 §6.3 rule 8: the body ends with the connection.
-            return
-        self._fail(classify(exc), now_ns)
-
-    # What the parser calls.
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise _TooLarge
-        if self._keeps_headers:
-            self.headers.append((name.lower(), value))
-        if len(name) not in _WANTED_LENGTHS:
-            return
-        which = _WANTED.get(name) or _WANTED.get(name.lower())
-        if which is None:
-            return
-        if which == _FRAMED:
-            self._framed = True
-        elif which == _CONTENT_TYPE:
-            self.content_type = value
-        elif which == _SET_COOKIE:
-            self.set_cookies.append(value)
         else:
-            self.content_encoding = value
+            self._fail(classify(exc), now_ns)
 
-    def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-        self._head_bytes = -1  # Marks the head as complete; trailers count from here.
-        if self._is_head:
-            self.keeps_alive = self._parser.should_keep_alive()
+    # Reading.
+
+    def _read_head(self, data: bytes, end: int) -> None:
+        """Take the head that ends at ``end``; one that has no end yet is below 4."""
+        if end < 4:
+            self._wait_for_head(data)
+            return
+        self._buffer = b""
+        try:
+            head = parse_head(data[:end])
+        except HeadError:
+            self._fail(failures.PROTOCOL, self._received_ns)
+            return
+        if end > MAX_HEAD_BYTES:
+            self._fail(failures.TOO_LARGE, self._received_ns)
+        elif head.status < 200:
+            self._pass_over(head, data[end:])
+        else:
+            self._take_head(head, data, end)
+
+    def _wait_for_head(self, data: bytes) -> None:
+        self._buffer = data
+        if not data.startswith(_START[: len(data)]) or b"\n\n" in data:
+            self._fail(failures.PROTOCOL, self._received_ns)
+        elif len(data) > MAX_HEAD_BYTES:
+            self._fail(failures.TOO_LARGE, self._received_ns)
+
+    def _pass_over(self, head: Head, rest: bytes) -> None:
+        """An interim answer (RFC 9110 §15.2): the real one follows; nobody asked for an upgrade here."""
+        if head.status == 101:
+            self._fail(failures.PROTOCOL, self._received_ns)
+        elif rest:
+            self._read_head(rest, rest.find(END_OF_HEAD) + 4)
+
+    def _take_head(self, head: Head, data: bytes, end: int) -> None:
+        self.head = head
+        self.keeps_alive = head.keeps_alive
+        self._parts = []
+        self.body_bytes = 0
+        self._left = length = 0 if self._is_head else head.length
+        if length > MAX_BODY_BYTES:
+            self._fail(failures.TOO_LARGE, self._received_ns)
+        elif length >= 0 or not head.is_framed:
+            self._read_body(data[end:], self._received_ns)
+        else:
+            self._parser = httptools.HttpResponseParser(self)
+            self._read_chunks(data)  # With its head, which the parser needs to know what follows.
+
+    def _read_body(self, data: bytes, now_ns: int) -> None:
+        left = self._left
+        if left == UNKNOWN_LENGTH:
+            self.on_body(data)
+            if self.body_bytes > MAX_BODY_BYTES:
+                self._fail(failures.TOO_LARGE, now_ns)
+            return
+        if len(data) > left:
+            data = data[:left]
+            self.keeps_alive = False  # What came behind the body was not asked for.
+        self._left = left - len(data)
+        self.on_body(data)
+        if not self._left:
+            self._complete(now_ns)
+
+    def _read_chunks(self, data: bytes) -> None:
+        parser = self._parser
+        assert parser is not None
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if self.is_busy:
+                self._fail(failures.PROTOCOL, self._received_ns)
+            else:
+                self.close()  # The answer was complete; what came behind it was not asked for.
+            return
+        if self.is_busy and self.body_bytes > MAX_BODY_BYTES:
+            self._fail(failures.TOO_LARGE, self._received_ns)
+
+    # What the parser of a chunked body calls.
 
     def on_body(self, data: bytes) -> None:
         self.body_bytes += len(data)
-        if self.body_bytes > MAX_BODY_BYTES:
-            raise _TooLarge
-        if self._keeps_body:
+        if self._keeps_body and data:
             self._parts.append(data)
 
     def on_message_complete(self) -> None:
-        if self.status < 200:
-            self._begin_head()  # httptools reports 100 and 103 as complete messages; the real one follows.
+        if self._parser is None:
+            self._transport.abort()  # A second answer in one piece with the first: nobody asked for it.
             return
-        if self._is_head and self._framed_head_is_complete():
-            return  # ``data_received`` completes it.
-        self.keeps_alive = self._parser.should_keep_alive()
+        self._parser = None
         self._complete(self._received_ns)
 
-    def _framed_head_is_complete(self) -> bool:
-        return self._head_bytes < 0 and self.status >= 200
+    # Ends.
 
     def _complete(self, end_ns: int) -> None:
-        if not self.is_busy:
-            return
         self.is_busy = False
-        if self._parts:
-            self.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._owner.response_received(self, end_ns)
 
     def _fail(self, failure: str, end_ns: int) -> None:
-        self.is_busy = False
-        self._is_over = True
+        self.is_busy = self.is_alive = False
+        self._parts = []
         if self._transport is not None:
             self._transport.abort()
         self._owner.request_failed(self, failure, end_ns)
-
-
-class _TooLarge(Exception):
-    """The answer passed a hard limit."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 
 class Tally:
-    """A count that connections raise when they open and lower when they are gone."""
+    """A count that connections raise when they open and lower when they are gone.
 
-    __slots__ = ("n",)
+    Attributes:
+        n: open connections.
+        n_paused: those whose peer does not read what was sent to it (sockets only).
+    """
+
+    __slots__ = ("n", "n_paused")
 
     def __init__(self) -> None:
         self.n = 0
+        self.n_paused = 0

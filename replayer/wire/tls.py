@@ -1,56 +1,69 @@
 """TLS over a plain transport: an ``ssl.MemoryBIO`` pair driven by our own protocol.
 
 Never the loop's ``ssl=``: uvloop's TLS costs 4.5 times as much and cannot resume sessions (docs/design.md §7). The
-layer is the protocol of the TCP transport and the transport of the protocol above it, so that ``http1`` and
-``websocket`` do not know whether they are encrypted.
+layer is the protocol of the TCP transport and the transport of the protocol above it, so that ``http1``, ``http2``
+and ``websocket`` do not know whether they are encrypted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any
 
-READ_BYTES = 64 * 1024
-"""Plaintext taken per read: four TLS records of 16 KiB (RFC 8446 §5.1)."""
-
-
-def open_context(*, insecure: bool, ca_file: str | None) -> ssl.SSLContext:
-    """Return the client context of a run: the system's roots and those in ``ca_file``; ``insecure`` verifies none."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+RECORD_BYTES = 16 * 1024
+"""The most plaintext one read of OpenSSL returns: one record (RFC 8446 §5.1)."""
 
 
 class TlsLayer(asyncio.Protocol):
     """One TLS connection.
 
     Args:
-        app: the protocol above; its ``connection_made`` is called when the handshake is done.
-        context, server_hostname: as for ``SSLContext.wrap_bio``.
-        handshake: done when the handshake is, or set to the exception that ended it; ``app`` then hears nothing.
+        choose: returns the protocol above, told the ALPN protocol agreed on, "" for none; its ``connection_made`` is
+            called at once. Not called where the handshake fails.
+        context, server_hostname, session: as for ``SSLContext.wrap_bio``.
+        handshake: done when the handshake is, or set to the exception that ended it.
+        keep_session: given the session when the first application data has come, since with TLS 1.3 its tickets come
+            after the handshake (RFC 8446 §4.6.1); None where nobody resumes.
     """
 
-    __slots__ = ("_app", "_handshake", "_incoming", "_is_ready", "_object", "_outgoing", "_transport")
+    __slots__ = (
+        "_app",
+        "_choose",
+        "_error",
+        "_handshake",
+        "_incoming",
+        "_keep_session",
+        "_object",
+        "_outgoing",
+        "_read_record",
+        "_transport",
+        "_write_record",
+    )
 
     def __init__(
         self,
-        app: asyncio.Protocol,
+        choose: Callable[[str], asyncio.Protocol],
         context: ssl.SSLContext,
         server_hostname: str,
         handshake: asyncio.Future[None],
+        *,
+        session: ssl.SSLSession | None = None,
+        keep_session: Callable[[ssl.SSLSession], None] | None = None,
     ) -> None:
-        self._app = app
+        self._choose = choose
+        self._app: asyncio.Protocol | None = None
         self._handshake = handshake
+        self._keep_session = keep_session
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
-        self._is_ready = False
+        self._object = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname, session=session
+        )
+        self._read_record = self._object.read
+        self._write_record = self._object.write
+        self._error: Exception | None = None
         self._transport: Any = None  # Subtle: uvloop's transports are no asyncio.Transport.
 
     # What the TCP transport calls.
@@ -61,22 +74,30 @@ class TlsLayer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
-        if not self._is_ready:
+        if self._app is None:
             self._shake_hands()
-            if not self._is_ready:
+            if self._app is None:
                 return
-        self._read()
+        self._read(self._app)
 
     def eof_received(self) -> bool:
         self._incoming.write_eof()
-        return bool(self._app.eof_received()) if self._is_ready else False
+        return bool(self._app.eof_received()) if self._app is not None else False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_ready:
-            self._app.connection_lost(exc)
+        self._transport = None
+        if self._app is not None:
+            self._app.connection_lost(self._error or exc)
         elif not self._handshake.done():
             self._handshake.set_exception(exc or EOFError())
-        self._transport = None
+
+    def pause_writing(self) -> None:
+        if self._app is not None:
+            self._app.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._app is not None:
+            self._app.resume_writing()
 
     # What the protocol above calls: the part of asyncio.Transport that the wire uses.
 
@@ -84,7 +105,7 @@ class TlsLayer(asyncio.Protocol):
         """Encrypt and send; after the connection is gone, do nothing, as asyncio's transports do."""
         if self._transport is None:
             return
-        self._object.write(data)
+        self._write_record(data)
         self._transport.write(self._outgoing.read())
 
     def close(self) -> None:
@@ -103,6 +124,16 @@ class TlsLayer(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer until ``resume_reading``; a record half decrypted still arrives."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on after ``pause_reading``."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def can_write_eof(self) -> bool:
         """TLS has no half-close."""
         return False
@@ -111,38 +142,72 @@ class TlsLayer(asyncio.Protocol):
         """Tell whether the connection is gone or going."""
         return self._transport is None or self._transport.is_closing()
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return ``ssl_object``, or what the TCP transport knows."""
+        if name == "ssl_object":
+            return self._object
+        return default if self._transport is None else self._transport.get_extra_info(name, default)
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many encrypted bytes wait to be sent."""
+        return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
+
+    def is_resumed(self) -> bool:
+        """Tell whether the handshake resumed a session; only after the handshake."""
+        return bool(self._object.session_reused)
+
+    # Ourselves.
+
     def _shake_hands(self) -> None:
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError as exc:
-            self._flush()
+            self._flush()  # The alert that tells the peer why.
             self._transport.abort()
             if not self._handshake.done():
                 self._handshake.set_exception(exc)
         else:
             self._flush()
-            self._is_ready = True
-            if not self._handshake.done():
-                self._handshake.set_result(None)
+            if self._handshake.done():
+                self._transport.abort()  # Given up in the meantime: nobody waits for this connection.
+                return
+            self._handshake.set_result(None)
+            self._app = self._choose(self._object.selected_alpn_protocol() or "")
             self._app.connection_made(self)  # type: ignore[arg-type]  # the part of a transport that the wire uses
 
-    def _read(self) -> None:
-        app, ssl_object = self._app, self._object
+    def _read(self, app: asyncio.Protocol) -> None:
+        incoming = self._incoming
         try:
-            while data := ssl_object.read(READ_BYTES):
+            while True:
+                data = self._read_record(RECORD_BYTES)
+                if not data:
+                    self._end(app)
+                    return
+                if self._keep_session is not None:
+                    self._take_session()
                 app.data_received(data)
-            self._end()
+                if not incoming.pending:  # Asking costs less than the exception that says so.
+                    return
         except ssl.SSLWantReadError:
-            self._flush()
+            self._flush()  # A key update wants an answer (RFC 8446 §4.6.3).
         except ssl.SSLZeroReturnError:
-            self._end()
-        except ssl.SSLError:
+            self._end(app)
+        except ssl.SSLError as exc:
+            self._error = exc
             self.abort()
 
-    def _end(self) -> None:
-        if not self._app.eof_received():
+    def _take_session(self) -> None:
+        keep, self._keep_session = self._keep_session, None
+        if keep is None or self._object.session_reused:
+            return  # What was resumed once can be resumed again; a copy of a session costs as much as 100 requests.
+        session = self._object.session
+        if session is not None:
+            keep(session)
+
+    def _end(self, app: asyncio.Protocol) -> None:
+        if not app.eof_received():
             self.close()
 
     def _flush(self) -> None:

@@ -1,7 +1,20 @@
-"""WebSocket on a bare protocol: handshake, control frames and close by ``websockets``' sans-I/O protocol.
+"""WebSocket on a bare protocol: one connection is one socket of one virtual user.
 
-One connection is one socket. Its owner is told of the 101, of each complete data message and of the end; pings are
-answered here, as a browser answers them. Redirects are never followed: an answer other than 101 is a failure.
+Its owner is told of the 101, of each complete message and of the end; pings are answered here, as a browser answers
+them. Everything that decides lies in pure rooms: ``websocket_handshake``, ``frames`` and ``deflate``.
+
+How a socket ends
+-----------------
+The owner hears ``socket_closed`` once: when both close frames are exchanged, when the peer breaches the protocol (it is
+told so with 1002, 1007 or 1009), or when the connection is gone without a close frame (1006). Where both frames are
+exchanged the server ends the TCP connection, so that its ports wait out TIME_WAIT and not ours; it has 2 s for that, as
+in Chromium. A close of ours that is not answered in 10 s ends as 1006.
+
+What a server does not read
+---------------------------
+A message is handed to the transport as a whole and never waits. While more than 1 MiB of earlier messages is unsent,
+the next send ends the socket as ``send_overflow``: a browser's buffer is bounded too and ends its socket so. Of pings
+that arrive meanwhile only the last is answered, which RFC 6455 §5.5.3 allows.
 
 Source: RFC 6455.
 """
@@ -9,29 +22,50 @@ Source: RFC 6455.
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import time
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
-from websockets.client import ClientProtocol
-from websockets.datastructures import Headers
-from websockets.extensions.base import ClientExtensionFactory
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.frames import EXTERNAL_CLOSE_CODES, Frame, Opcode
-from websockets.http11 import Response
-from websockets.protocol import State
-from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI
-
-from replayer.wire import failures
+from replayer import failures
+from replayer.targets import TargetSpec
 from replayer.wire.causes import classify
+from replayer.wire.deflate import DeflateStreams
+from replayer.wire.frames import (
+    ABNORMAL_CLOSURE,
+    CLOSE,
+    MESSAGE_TOO_BIG,
+    PING,
+    PONG,
+    Breach,
+    FrameReader,
+    client_frame,
+    close_code,
+    close_payload,
+    control_head,
+    message_head,
+)
 from replayer.wire.tally import Tally
+from replayer.wire.websocket_handshake import handshake_request, head_from, key_from, read_answer
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Hard cap of one message, after inflation; a larger one closes the socket with 1009."""
-_BREACHES = (1002, 1007, 1009)
-"""Codes with which we end a socket because of what the peer sent: protocol, invalid data, too big (RFC 6455 §7.4.1)."""
-ABNORMAL_CLOSURE = 1006
-"""RFC 6455 §7.4.1: the connection ended without a close frame."""
+MAX_UNSENT_BYTES = 1024 * 1024
+"""How much of earlier messages may wait for the server to read before the next send ends the socket."""
+CLOSE_S = 10.0
+"""How long a close of ours may stay unanswered; users may give up earlier."""
+TCP_END_S = 2.0
+"""How long the server may take to end the TCP connection after both close frames: Chromium's
+``kUnderlyingConnectionCloseTimeoutSeconds``."""
+
+_CONNECTING = 0
+_OPEN = 1
+_CLOSING = 2
+_CLOSED = 3
+_TEXT = message_head(is_text=True, is_deflated=False)
+_BINARY = message_head(is_text=False, is_deflated=False)
+_DEFLATED = 0x40
 
 
 class SocketOwner(Protocol):
@@ -47,7 +81,18 @@ class SocketOwner(Protocol):
         """One complete message arrived."""
 
     def socket_closed(self, connection: WebSocketConnection, code: int, end_ns: int) -> None:
-        """The open socket ended: ``code`` is the peer's close code, or 1006."""
+        """The open socket ended: ``code`` is the peer's close code, ours where it broke the protocol, or 1006."""
+
+
+class _Handshake(NamedTuple):
+    """What is needed until the socket is open."""
+
+    authority: bytes
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    key: bytes
+    subprotocols: tuple[str, ...]
+    offers_deflate: bool
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -61,19 +106,32 @@ class WebSocketConnection(asyncio.Protocol):
         subprotocols: offered in order.
         offers_deflate: whether permessage-deflate is offered (RFC 7692).
         tally: counts the sockets that are open.
+        max_message_bytes: of one message, after inflation.
+
+    Attributes:
+        failure: the class of a socket that ended for a breach of the server or because the server did not read; "" for
+            every other end, whose class is that of its close code.
+        set_cookies: as the answer to the handshake set them.
+        subprotocol: the one that the server chose, or "".
     """
 
     __slots__ = (
-        "_fragments",
-        "_fragments_are_text",
-        "_is_open",
-        "_is_over",
+        "_deflate",
+        "_handshake",
+        "_held",
+        "_is_paused",
+        "_max_message_bytes",
+        "_now_ns",
         "_owner",
-        "_protocol",
-        "_request",
+        "_pongs",
+        "_reader",
+        "_state",
         "_tally",
+        "_timer",
         "_transport",
+        "failure",
         "set_cookies",
+        "subprotocol",
     )
 
     def __init__(
@@ -88,50 +146,60 @@ class WebSocketConnection(asyncio.Protocol):
         subprotocols: tuple[str, ...],
         offers_deflate: bool,
         tally: Tally,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        extensions: list[ClientExtensionFactory] | None = None
-        if offers_deflate:
-            extensions = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
         self._owner = owner
         self._tally = tally
+        self._max_message_bytes = max_message_bytes
         self._transport: Any = None
-        self._protocol = ClientProtocol(
-            WebSocketURI(is_secure, host, port, "/", ""),
-            extensions=extensions,
-            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
-            max_size=MAX_MESSAGE_BYTES,
+        self._state = _CONNECTING
+        authority = _authority(host, port, is_secure)
+        self._handshake: _Handshake | None = _Handshake(
+            authority, target, headers, key_from(os.urandom(16)), subprotocols, offers_deflate
         )
-        self._request = self._protocol.connect()
-        self._request.path = target.decode("latin-1")
-        add_headers(self._request.headers, headers)
-        self._is_open = False
-        self._is_over = False
-        self._fragments: list[bytes] = []
-        self._fragments_are_text = True
+        self._held = b""  # The beginning of the handshake's answer.
+        self._reader: FrameReader | None = None
+        self._deflate: DeflateStreams | None = None
+        self._is_paused = False
+        self._pongs: list[bytes] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._now_ns = 0
+        self.failure = ""
         self.set_cookies: list[bytes] = []
+        self.subprotocol = ""
 
     def send(self, data: bytes, *, is_text: bool) -> None:
-        """Send one message; after the close handshake has begun, do nothing."""
-        if self._protocol.state is not State.OPEN:
+        """Send one message; after the end has begun, do nothing."""
+        if self._state != _OPEN:
             return
-        if is_text:
-            self._protocol.send_text(data)
-        else:
-            self._protocol.send_binary(data)
-        self._flush()
+        if self._is_paused and self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.failure = failures.SEND_OVERFLOW
+            self._transport.abort()  # The owner hears of it from the loop, not in the middle of its send.
+            return
+        head = _TEXT if is_text else _BINARY
+        if self._deflate is not None and (deflated := self._deflate.deflate(data)) is not None:
+            data, head = deflated, head | _DEFLATED
+        self._transport.write(client_frame(head, data, _key()))
 
     def is_open(self) -> bool:
         """Tell whether messages can be sent."""
-        return self._is_open and self._protocol.state is State.OPEN
+        return self._state == _OPEN
 
     def close(self, code: int) -> None:
-        """Begin the close handshake; ``socket_closed`` follows. A code that may not be sent is left out (1005)."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(code if code in EXTERNAL_CLOSE_CODES or 3000 <= code < 5000 else None)
-            self._flush()
+        """Begin the close handshake; ``socket_closed`` follows. A code that may not be sent is left out (1005).
+
+        An attempt that is still connecting is given up without a word.
+        """
+        if self._state == _CONNECTING:
+            self._state = _CLOSED
+            self.abort()
+        elif self._state == _OPEN:
+            self._state = _CLOSING
+            self._send_close(code)
+            self._arm(CLOSE_S)
 
     def abort(self) -> None:
-        """End the TCP connection at once."""
+        """End the TCP connection at once; ``socket_closed`` follows where the socket was open."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -141,106 +209,187 @@ class WebSocketConnection(asyncio.Protocol):
 
     def expire_handshake(self, now_ns: int) -> None:
         """End the handshake as timed out if it is still under way."""
-        if not self._is_open:
-            self._refuse(failures.CONNECT_TIMEOUT, 0, now_ns)
+        self._refuse(failures.CONNECT_TIMEOUT if self._transport is None else failures.TIMEOUT_UPGRADE, 0, now_ns)
 
     # What the transport calls.
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._protocol.send_request(self._request)
-        self._flush()
+        if self._handshake is None or self._state != _CONNECTING:
+            transport.abort()
+            return
+        authority, target, headers, key, subprotocols, offers_deflate = self._handshake
+        transport.write(
+            handshake_request(
+                authority=authority,
+                target=target,
+                headers=headers,
+                key=key,
+                subprotocols=subprotocols,
+                offers_deflate=offers_deflate,
+            )
+        )
 
     def data_received(self, data: bytes) -> None:
-        now_ns = time.monotonic_ns()
-        self._protocol.receive_data(data)
-        self._take_events(now_ns)
-        self._flush()
+        self._now_ns = time.monotonic_ns()
+        reader = self._reader
+        if reader is None:
+            data = self._take_answer(data)
+            if not data or (reader := self._reader) is None:
+                return
+        try:
+            reader.feed(data)
+        except Breach as breach:
+            self._end_for(breach)
+        if self._pongs is not None and not self._is_paused:
+            self._send_pongs()
 
     def eof_received(self) -> bool:
-        now_ns = time.monotonic_ns()
-        self._protocol.receive_eof()
-        self._take_events(now_ns)
-        self._flush()
         return False
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        self._tally.n_paused += 1
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._tally.n_paused -= 1
+        if self._pongs is not None:
+            self._send_pongs()
 
     def connection_lost(self, exc: Exception | None) -> None:
         now_ns = time.monotonic_ns()
         self._transport = None
-        self._tally.n -= self._is_open
-        if self._is_over:
-            return
-        if not self._is_open:
-            broken = self._protocol.handshake_exc
-            self._refuse(failures.PROTOCOL if broken and exc is None else classify(exc), 0, now_ns)
-            return
-        self._is_over = True
-        rcvd = self._protocol.close_rcvd
-        code = ABNORMAL_CLOSURE if rcvd is None else int(rcvd.code)
-        if (
-            rcvd is None
-            and self._protocol.close_sent is not None
-            and self._protocol.close_sent.code in (1002, 1007, 1009)
-        ):
-            code = int(self._protocol.close_sent.code)  # We ended it for the peer's breach: name the breach.
-        self._owner.socket_closed(self, code, now_ns)
-
-    def _take_events(self, now_ns: int) -> None:
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame):
-                self._take_frame(event, now_ns)
-            elif isinstance(event, Response):
-                self._take_response(event, now_ns)
-
-    def _take_response(self, response: Response, now_ns: int) -> None:
-        self.set_cookies = [value.encode("latin-1") for value in response.headers.get_all("Set-Cookie")]
-        if self._protocol.handshake_exc is None:
-            self._is_open = True
-            self._tally.n += 1
-            self._owner.socket_opened(self, now_ns)
-        elif response.status_code == 101:
-            self._refuse(failures.PROTOCOL, 101, now_ns)
+        if self._is_paused:
+            self._is_paused = False
+            self._tally.n_paused -= 1
+        if self._state == _CONNECTING:
+            self._refuse(failures.PROTOCOL if self._held and exc is None else classify(exc), 0, now_ns)
         else:
-            self._refuse(failures.status_failure(response.status_code), response.status_code, now_ns)
+            self._tell_closed(ABNORMAL_CLOSURE, now_ns)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._reader = None  # It knows us: together we would wait for the collector.
 
-    def _take_frame(self, frame: Frame, now_ns: int) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._owner.message_received(self, bytes(frame.data), now_ns, is_text=opcode is Opcode.TEXT)
-                return
-            self._fragments = [bytes(frame.data)]
-            self._fragments_are_text = opcode is Opcode.TEXT
-        elif opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                data, self._fragments = b"".join(self._fragments), []
-                self._owner.message_received(self, data, now_ns, is_text=self._fragments_are_text)
+    # The handshake.
+
+    def _take_answer(self, data: bytes) -> bytes:
+        """Take bytes of the handshake's answer; return what follows it once the socket is open, else nothing."""
+        if self._state != _CONNECTING or self._handshake is None:
+            return b""
+        handshake = self._handshake
+        try:
+            split = head_from(self._held + data)
+            if split is None:
+                self._held += data
+                return b""
+            answer = read_answer(
+                split[0],
+                key=handshake.key,
+                subprotocols=handshake.subprotocols,
+                offers_deflate=handshake.offers_deflate,
+            )
+        except Breach:
+            self._refuse(failures.PROTOCOL, 0, self._now_ns)
+            return b""
+        self.set_cookies = answer.set_cookies
+        if answer.status != 101 or answer.breach is not None:
+            failure = failures.PROTOCOL if answer.breach else failures.status_failure(answer.status)
+            self._refuse(failure, answer.status, self._now_ns)
+            return b""
+        self.subprotocol = answer.subprotocol
+        inflate = None
+        if answer.deflate is not None:
+            self._deflate = DeflateStreams(answer.deflate, self._max_message_bytes)
+            inflate = self._deflate.inflate
+        self._reader = FrameReader(self, self._max_message_bytes, inflate)
+        self._handshake, self._held = None, b""
+        self._state = _OPEN
+        self._tally.n += 1
+        self._owner.socket_opened(self, self._now_ns)
+        return split[1]
 
     def _refuse(self, failure: str, status: int, now_ns: int) -> None:
-        if self._is_over:
+        if self._state != _CONNECTING:
             return
-        self._is_over = True
+        self._state = _CLOSED
+        self._handshake = None
         self.abort()
         self._owner.socket_refused(self, failure, status, now_ns)
 
-    def _flush(self) -> None:
-        transport = self._transport
-        if transport is None:
+    # What the reader calls.
+
+    def take_text(self, data: bytes) -> None:
+        self._owner.message_received(self, data, self._now_ns, is_text=True)
+
+    def take_binary(self, data: bytes) -> None:
+        self._owner.message_received(self, data, self._now_ns, is_text=False)
+
+    def take_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == PING:
+            if self._pongs is None:
+                self._pongs = [payload]
+            elif self._is_paused:
+                self._pongs[:] = (payload,)
+            else:
+                self._pongs.append(payload)
+        elif opcode == CLOSE:
+            self._take_close(close_code(payload))
+
+    def _take_close(self, code: int) -> None:
+        """Answer the peer's close, or take it as the answer to ours."""
+        if self._state == _OPEN:
+            self._send_close(code)
+        self._end(code)
+
+    # Ends.
+
+    def _end_for(self, breach: Breach) -> None:
+        """Tell the peer what it did and end the connection: nothing more is worth waiting for (RFC 6455 §7.1.7)."""
+        self.failure = failures.TOO_LARGE if breach.code == MESSAGE_TOO_BIG else failures.PROTOCOL
+        if self._state == _OPEN:
+            self._send_close(breach.code)
+        self._end(breach.code)
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, code: int) -> None:
+        """The socket is over; its TCP connection has a while to end in order."""
+        if self._reader is not None:
+            self._reader.is_over = True
+        self._pongs = None
+        self._arm(TCP_END_S)
+        self._tell_closed(code, self._now_ns)
+
+    def _tell_closed(self, code: int, now_ns: int) -> None:
+        if self._state == _CLOSED:
             return
-        for data in self._protocol.data_to_send():
-            if data:
-                transport.write(data)
-        if self._is_open and self._has_said_goodbye():
-            transport.close()
+        self._state = _CLOSED
+        self._tally.n -= 1
+        self._owner.socket_closed(self, code, now_ns)
 
-    def _has_said_goodbye(self) -> bool:
-        """Both close frames are out, or ours names a breach of the peer: nothing more is worth waiting for."""
-        sent = self._protocol.close_sent
-        return sent is not None and (self._protocol.close_rcvd is not None or sent.code in _BREACHES)
+    def _arm(self, after_s: float) -> None:
+        """End the TCP connection after a while, whatever it then waits for."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(after_s, self.abort)
+
+    def _send_close(self, code: int) -> None:
+        self._transport.write(client_frame(control_head(CLOSE), close_payload(code), _key()))
+
+    def _send_pongs(self) -> None:
+        pongs, self._pongs = self._pongs, None
+        if self._state == _OPEN and pongs:
+            self._transport.write(b"".join(client_frame(control_head(PONG), each, _key()) for each in pongs))
 
 
-def add_headers(headers: Headers, added: list[tuple[bytes, bytes]]) -> None:
-    """Append rendered headers to a handshake's own, in order."""
-    for name, value in added:
-        headers[name.decode("latin-1")] = value.decode("latin-1")
+@lru_cache(maxsize=256)
+def _authority(host: str, port: int, is_secure: bool) -> bytes:
+    spec = TargetSpec(scheme="https" if is_secure else "http", host=host, port=port, addresses=())
+    return spec.authority.encode()
+
+
+def _key() -> bytes:
+    """Return a masking key. It guards proxies against scripts that choose their bytes (RFC 6455 §10.3); here is none."""
+    return random.getrandbits(32).to_bytes(4)

@@ -67,7 +67,16 @@ def test_a_body_that_is_no_shape_is_refused(body: list[str | int | float | None]
     ("text", "complaint"),
     [
         ("brust", "the shapes are recorded, ramp"),  # a typo is answered with the list
-        ("stages:30s@800", "the shapes are recorded, ramp"),  # not known is not ignored
+        ("steps:30s@800", "the shapes are recorded, ramp"),  # not known is not ignored
+        ("stages", "needs its stages"),
+        ("stages:30s", "does not say how many users"),
+        ("stages:800@30s", "is not a duration"),
+        ("stages:30s@many", "is no number of users"),
+        ("stages:30s@8.5", "is no number of users"),
+        ("stages:30s@10,30s@5/s", "mix users and rates"),
+        ("stages:30s@0", "never have a user"),
+        ("stages:0s@10", "last no time"),
+        ("stages:30s@10000001", "a stage has 0 to"),
         ("", "unknown load shape"),
         ("ramp", "needs a duration"),
         ("ramp:", "ends at its colon"),

@@ -10,7 +10,10 @@ import pytest
 from captures.errors import ConfigError
 from captures.units import NS_PER_S
 from replayer.load.shapes import Burst
-from replayer.options import CrowdOptions, WireOptions, parse_header, read_allowed_targets, read_thresholds
+from replayer.options.crowd import CrowdOptions
+from replayer.options.judge import read_thresholds
+from replayer.options.target import read_allowed_targets
+from replayer.options.wire import WireOptions, parse_header
 from replayer.user.pacing import Deadlines, Pacing
 
 

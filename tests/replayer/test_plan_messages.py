@@ -135,7 +135,7 @@ PAIRINGS: list[tuple[Messages, list[tuple[str, str, str]]]] = [
             (40, ">", ["1", "2", "room:1", "shout", {}]),
             (50, "<", ["1", "2", "room:1", "phx_reply", {"status": "ok"}]),
         ],
-        [("message", "message", "id")] * 2,
+        [("phx_join", "phx_reply", "id"), ("shout", "phx_reply", "id")],
     ),
     # A stream of results under one subscription: the first of them is the answer.
     (

@@ -8,8 +8,9 @@ from captures.units import NS_PER_S
 from replayer.load.schedule import LoadOptions
 from replayer.load.shapes import Burst
 from replayer.pool.assignment import Assignment, assignment_from_body, assignment_to_body
+from replayer.reach import ProxySpec, Reach, TlsSettings
+from replayer.targets import TargetSpec
 from replayer.user.pacing import Deadlines, Pacing
-from replayer.wire.targets import TargetSpec
 
 
 def test_an_assignment_is_the_same_after_msgpack() -> None:
@@ -23,8 +24,11 @@ def test_an_assignment_is_the_same_after_msgpack() -> None:
         pacing=Pacing.TIMELINE,
         deadlines=Deadlines(connect_ns=1),
         headers=((b"X-Api-Key", b"\xff"),),
-        insecure=True,
-        ca_file="ca.pem",
+        reach=Reach(
+            tls=TlsSettings(ca_file="ca.pem", key_password="geheim", resumes=False),
+            proxies=(ProxySpec(host="proxy", port=3128, addresses=("127.0.0.1",), authorization=b"Basic eA=="),),
+            sources=("127.0.0.2",),
+        ),
         identities=({"user": "ada"},),
     )
     carried = msgpack.unpackb(msgpack.packb(assignment_to_body(assignment)), strict_map_key=False)

@@ -22,7 +22,7 @@ from replayer.safety import (
     probe,
     resolve_by_system,
 )
-from replayer.wire.targets import TargetSpec
+from replayer.targets import TargetSpec
 
 STAGING = frozenset({"staging.example"})
 

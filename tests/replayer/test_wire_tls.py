@@ -13,10 +13,10 @@ import pytest
 import trustme
 import uvloop
 
+from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.http1 import Http1Connection
 from replayer.wire.tally import Tally
-from replayer.wire.targets import TargetSpec
 from replayer.wire.tls import open_context
 from tests.fakes_server import answering, serving
 from tests.replayer.test_wire_http1 import Listener
@@ -51,7 +51,7 @@ async def asked(port: int, ca_file: str | None, *, insecure: bool = False) -> tu
     told = await listener.next()
     if told[0] != "opened":
         return told
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=True, keeps_headers=False)
+    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=True)
     told = await listener.next()
     connection.close()
     return told

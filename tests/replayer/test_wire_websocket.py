@@ -13,10 +13,10 @@ import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+from replayer.reach import Reach
+from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.tally import Tally
-from replayer.wire.targets import TargetSpec
-from replayer.wire.tls import open_context
 from replayer.wire.websocket import MAX_MESSAGE_BYTES, WebSocketConnection
 from tests.fakes_server import Serve, answering, read_head, reset, serving
 
@@ -52,7 +52,7 @@ def opened(port: int, listener: Listener, **options: Any) -> WebSocketConnection
     loop = asyncio.get_running_loop()
     given: dict[str, Any] = {"target": b"/ws", "headers": [], "subprotocols": (), "offers_deflate": False} | options
     connection = WebSocketConnection(listener, host="127.0.0.1", port=port, is_secure=False, tally=Tally(), **given)
-    dialer = Dialer(loop, open_context(insecure=True, ca_file=None), lambda exc: None)
+    dialer = Dialer(loop, Reach(), lambda exc: None)
     spec = TargetSpec(scheme="http", host="127.0.0.1", port=port, addresses=("127.0.0.1",))
     dialer.dial(connection, spec, lambda failure: connection.fail(failure, 0))
     return connection

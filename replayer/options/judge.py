@@ -1,0 +1,67 @@
+"""What a run is held to, and how its verdict is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from captures.errors import ConfigError
+from replayer.options.setting import FILE, Given, setting
+from replayer.options.toml import read_toml
+
+JUDGE_SETTINGS = (
+    setting("--threshold", multiple=True, metavar="EXPR", help="What the run is held to."),
+    setting("--thresholds", "thresholds_file", type=FILE, metavar="FILE", help="A TOML file with such a list."),
+    setting("--strict", is_flag=True, help="What the samples leave open is inconclusive."),
+    setting("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning."),
+    setting("--allow-lag", is_flag=True, help="A late load generator is a warning."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """What the run is held to: (expression, where it was written)."""
+
+    thresholds: tuple[tuple[str, str], ...] = ()
+    strict: bool = False
+    allow_inconclusive: bool = False
+    allow_lag: bool = False
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the options by their names on the command line; thresholds of a file stand among the typed ones."""
+        return {
+            "threshold": [expr for expr, _ in self.thresholds],
+            "strict": self.strict,
+            "allow-inconclusive": self.allow_inconclusive,
+            "allow-lag": self.allow_lag,
+        }
+
+
+def judge_from(given: Given) -> JudgeOptions:
+    """Return validated options from the command line's values.
+
+    Raises:
+        ConfigError: the file of thresholds holds none.
+    """
+    path: Path | None = given["thresholds_file"]
+    listed = [(expr, str(path)) for expr in read_thresholds(path)] if path is not None else []
+    typed = [(expr, "--threshold") for expr in given["threshold"]]
+    return JudgeOptions(
+        thresholds=(*listed, *typed),
+        strict=given["strict"],
+        allow_inconclusive=given["allow_inconclusive"],
+        allow_lag=given["allow_lag"],
+    )
+
+
+def read_thresholds(path: Path) -> list[str]:
+    """Read the list ``thresholds`` of a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read or holds no such list.
+    """
+    listed = read_toml(path).get("thresholds")
+    if not isinstance(listed, list) or not all(isinstance(expr, str) for expr in listed):
+        raise ConfigError(f"{path} has no list of thresholds", 'write thresholds = ["http p95 < 200ms"]')
+    return listed

@@ -1,0 +1,120 @@
+"""What a user does when its script is over before the run is: the part that is played again, and its rhythm. Pure.
+
+The *opening* of a script is everything up to the last step of its login and connect chain: the steps that open sockets
+and those that carry credentials. What comes after it is the *steady part*, less what is done once in a socket's life:
+a message is sent again only where its kind was recorded more than once on its socket. Values that the opening brought
+stay the user's; steps that waited for it are free. So everything a repeated step uses is still alive.
+
+The *closing* part is what would end a user who is to stay: the closes of the sockets that are open to the end, and
+writes after the last of them. It is taken out of the script before the run (``closing_steps``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from replayer.plan.records import Script, SlotKind, Step, StepKind, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steady:
+    """The part of a linked script that is played again.
+
+    Attributes:
+        steps: in order; empty where there is nothing to repeat.
+        n_needs: by step of the whole script: how many of its needs are in the steady part.
+        roots: steps of it that need none, in order of their place.
+        start_ns: place on the script's run timeline where the steady part begins.
+        period_ns: how long it takes when it is played on time, at least 1 ms.
+    """
+
+    steps: tuple[int, ...]
+    n_needs: tuple[int, ...]
+    roots: tuple[int, ...]
+    start_ns: int
+    period_ns: int
+
+
+MIN_PERIOD_NS = 1_000_000
+"""The grid of the workers' timers: nothing is repeated faster."""
+
+
+def steady_of(script: Script, *, ideal_ns: Sequence[int], needs: Sequence[Collection[int]], played_ns: int) -> Steady:
+    """Return the steady part of a script as it is linked.
+
+    Args:
+        ideal_ns: by step, place on the run's timeline.
+        needs: by step, those it waits for in this run.
+        played_ns: how long the script takes when it is played on time.
+    """
+    first = opening_length(script)
+    kept = [step.index for step in script.steps[first:] if not _is_once(script, step)]
+    inside = frozenset(kept)
+    n_needs = [len(inside & frozenset(each)) for each in needs]
+    roots = sorted((index for index in kept if not n_needs[index]), key=lambda index: (ideal_ns[index], index))
+    start_ns = max((ideal_ns[index] for index in range(first)), default=0)
+    return Steady(
+        steps=tuple(kept),
+        n_needs=tuple(n_needs),
+        roots=tuple(roots),
+        start_ns=start_ns,
+        period_ns=max(MIN_PERIOD_NS, played_ns - start_ns),
+    )
+
+
+def opening_length(script: Script) -> int:
+    """Return how many steps the opening has: up to the last that connects or carries credentials."""
+    credentials = _slots_of_credentials(script)
+    chain = (
+        step.index
+        for step in script.steps
+        if step.kind is StepKind.CONNECT or not credentials.isdisjoint(slots_in(step))
+    )
+    return max(chain, default=-1) + 1
+
+
+def closing_steps(script: Script) -> frozenset[int]:
+    """Return the steps that would end a user who is to stay."""
+    last_connect = max((step.index for step in script.steps if step.kind is StepKind.CONNECT), default=-1)
+    closes = {
+        step.index for step in script.steps if step.kind is StepKind.CLOSE and step.index > last_connect
+    }  # An earlier close is the way from page to page.
+    last_close = max(closes, default=len(script.steps))
+    return frozenset(closes | {step.index for step in script.steps[last_close:] if step.is_unsafe})
+
+
+def next_pass_ns(*, pass_start_ns: int, length_ns: int, now_ns: int) -> int:
+    """Return when the next pass begins: in the recorded rhythm, or now where the last one took longer."""
+    return max(now_ns, pass_start_ns + length_ns)
+
+
+def slots_in(step: Step) -> set[int]:
+    """Return the numbers of the slots that a step is rendered from."""
+    request = step.request
+    templates: list[Template] = [step.payload]
+    if request is not None:
+        templates += [request.target, request.body, *(value for _, value in request.headers)]
+    return {part for template in templates for part in template if isinstance(part, int)}
+
+
+def _slots_of_credentials(script: Script) -> frozenset[int]:
+    inputs = {number for number, slot in enumerate(script.slots) if slot.kind is SlotKind.INPUT}
+    derived = {
+        number
+        for number, slot in enumerate(script.slots)
+        if slot.kind is SlotKind.DERIVED and int(slot.detail.partition(":")[0]) in inputs
+    }
+    return frozenset(inputs | derived)
+
+
+def _is_once(script: Script, step: Step) -> bool:
+    """Tell whether a step belongs to its socket's life and not to the rhythm: what was recorded once is done once."""
+    if step.kind is StepKind.CLOSE or step.kind is StepKind.CONNECT:
+        return True
+    if step.kind is StepKind.REQUEST:
+        return step.kept_open  # It still streams.
+    asked = script.steps[step.reply_to] if step.reply_to >= 0 else step
+    seen = Counter((each.socket, each.kind, each.message_kind) for each in script.steps)
+    return seen[asked.socket, asked.kind, asked.message_kind] < 2

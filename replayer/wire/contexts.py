@@ -1,0 +1,70 @@
+"""What the TLS connections of one worker share: contexts, because they cost milliseconds, and sessions of users.
+
+A context belongs to what is offered (ALPN is a property of the context); a session belongs to a user, a target and
+an offer, because OpenSSL resumes it only in the context that it came from. A browser keys its sessions by the target
+alone, so where HTTP and WebSockets offer different protocols, it may resume one more than we do.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+from replayer.reach import Offers, TlsSettings
+from replayer.targets import TargetSpec
+
+_SessionKey = tuple[str, int, tuple[str, ...]]
+
+
+def open_context(settings: TlsSettings, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """Return a client context: it trusts the system's roots and those of ``ca_file``, TLS 1.2 at least.
+
+    Raises:
+        OSError: a file cannot be read, or is no PEM file (``ssl.SSLError``).
+    """
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        context.load_verify_locations(settings.ca_file)
+    if settings.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.cert_file is not None:
+        # Subtle: without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(settings.cert_file, settings.key_file, settings.key_password or "")
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+class TlsContexts:
+    """Contexts by offer, and sessions by user."""
+
+    def __init__(self, settings: TlsSettings) -> None:
+        self._settings = settings
+        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+        self._sessions: dict[int, dict[_SessionKey, ssl.SSLSession]] = {}
+
+    def context(self, offers: Offers) -> ssl.SSLContext:
+        """Return the context of an offer, made at the first call."""
+        if offers.alpn not in self._contexts:
+            self._contexts[offers.alpn] = open_context(self._settings, offers.alpn)
+        return self._contexts[offers.alpn]
+
+    def session(self, user: int, target: TargetSpec, offers: Offers) -> ssl.SSLSession | None:
+        """Return what a user can resume with a target, if anything."""
+        return self._sessions.get(user, {}).get((target.host, target.port, offers.alpn))
+
+    def keeper(self, user: int, target: TargetSpec, offers: Offers) -> Callable[[ssl.SSLSession], None] | None:
+        """Return what takes a new session of a user; None where nobody resumes: ``user`` below 0 is nobody."""
+        if user < 0 or not self._settings.resumes:
+            return None
+        key = (target.host, target.port, offers.alpn)
+
+        def keep(session: ssl.SSLSession) -> None:
+            self._sessions.setdefault(user, {})[key] = session
+
+        return keep
+
+    def forget(self, user: int) -> None:
+        """Drop the sessions of a user that is over."""
+        self._sessions.pop(user, None)

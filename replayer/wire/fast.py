@@ -1,0 +1,75 @@
+"""The fast wire: our own protocols on bare transports. What ``--wire fast`` means."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from replayer.reach import Offers, Reach
+from replayer.targets import TargetSpec
+from replayer.wire.connect import Attempt, Dialer
+from replayer.wire.http1 import Http1Connection
+from replayer.wire.tally import Tally
+from replayer.wire.websocket import WebSocketConnection
+
+
+class FastWire:
+    """Implements ``replayer.wire.wires.Wire``."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reach: Reach,
+        *,
+        connections: Tally,
+        sockets: Tally,
+        on_error: Callable[[BaseException], None],
+        count: Callable[[str], None],
+    ) -> None:
+        self._dialer = Dialer(loop, reach, on_error, count)
+        self._connections = connections
+        self._sockets = sockets
+
+    def dial(self, owner: Any, target: TargetSpec, on_failed: Callable[[str], None]) -> Attempt:
+        """Open an HTTP connection for ``owner``."""
+        connection = Http1Connection(owner, self._connections)
+        return self._dialer.dial(connection, target, on_failed, user=owner.user_number)
+
+    def open_socket(
+        self,
+        owner: Any,
+        spec: TargetSpec,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        subprotocols: tuple[str, ...],
+        *,
+        offers_deflate: bool,
+    ) -> tuple[WebSocketConnection, Attempt]:
+        """Begin to open a WebSocket for ``owner``."""
+        connection = WebSocketConnection(
+            owner,
+            host=spec.host,
+            port=spec.port,
+            is_secure=spec.scheme == "https",
+            target=target,
+            headers=headers,
+            subprotocols=subprotocols,
+            offers_deflate=offers_deflate,
+            tally=self._sockets,
+        )
+
+        def fail(failure: str) -> None:
+            connection.fail(failure, time.monotonic_ns())
+
+        attempt = self._dialer.dial(connection, spec, fail, user=owner.user_number, offers=Offers.WEBSOCKET)
+        return connection, attempt
+
+    def forget(self, user: int) -> None:
+        """Drop what is kept for a user that is over."""
+        self._dialer.forget(user)
+
+    async def aclose(self) -> None:
+        """Give up every connection attempt that is still under way."""
+        await self._dialer.aclose()

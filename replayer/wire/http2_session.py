@@ -1,0 +1,674 @@
+"""One HTTP/2 connection as a client keeps it, without its socket: fed with bytes, it writes to a sink. Pure.
+
+Theory of operation
+-------------------
+Every request of a run is known before it, so its header block is encoded once (``hpack``) without a trace in the peer's
+table, and sending costs a stream's number between two pieces of bytes. Towards us the peer's table has no room: until
+it has acknowledged that, blocks go through a full decoder; from then on a block that was seen before is one look-up.
+Windows towards us are as large as they can be, so that flow control costs one frame a gigabyte; bodies are bounded by
+``MAX_BODY_BYTES``. Towards the peer its windows and its limit of streams hold.
+
+What arrives in one piece is answered in one piece: frames are collected while bytes are read and written once.
+
+A stream is opened by its owner, carries one request at a time and can be used again, like a connection of HTTP/1.1
+(``replayer.user.port.Connection``). A stream error ends one request (RST_STREAM), a connection error all (GOAWAY).
+What the peer says it has not looked at (REFUSED_STREAM, streams above a GOAWAY's last) is marked ``is_refused``:
+whoever sent it may send it again without risk.
+
+Source: RFC 9113; sections are named where they matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from replayer import failures
+from replayer.wire import http2_frames as h2
+from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head, HeadError
+from replayer.wire.hpack import EMPTY_TABLE, Decoder, Field, HeadersTooLarge, HpackError
+from replayer.wire.http2_heads import MAX_HEAD_BYTES, Http2Head, decoded_head, known_head
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""An answer larger than this ends its stream as ``too_large``: it bounds what one server can make us hold."""
+STREAMS_BEFORE_SETTINGS = 100
+"""Open at most before the peer has said how many it takes (§6.5.2: it should take no fewer)."""
+MAX_CONTINUATIONS = 128
+"""Frames one header block may come in; real ones need one or two (CVE-2024-27983 and its kin sent them for ever)."""
+MAX_IDLE_CONTROLS = 10_000
+"""Frames in a row that ask for work and answer nothing (SETTINGS, PING, empty DATA and the like)."""
+WINDOW_STEP = 1 << 30
+"""Bytes received after which the connection's window is opened again."""
+
+_OUR_SETTINGS = {
+    h2.HEADER_TABLE_SIZE: 0,
+    h2.ENABLE_PUSH: 0,
+    h2.INITIAL_WINDOW_SIZE: h2.MAX_WINDOW,
+    h2.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
+}
+_GREETING = (
+    h2.PREFACE
+    + h2.settings_frame(_OUR_SETTINGS)
+    + h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.ID.pack(h2.MAX_WINDOW - h2.DEFAULT_WINDOW))
+)
+
+
+class Sink(Protocol):
+    """Where bytes go: the part of ``asyncio.Transport`` that a session uses."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def close(self) -> None:
+        """Send what is left, then end."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Owner(Protocol):
+    """Who is told what became of a session and its requests."""
+
+    def connection_opened(self, session: Http2Session) -> None:
+        """The session can carry its first request."""
+
+    def response_received(self, stream: Stream, end_ns: int) -> None:
+        """The answer is complete; its facts are attributes of ``stream`` until its next ``send``."""
+
+    def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
+        """The request ended without a complete answer; the session may go on."""
+
+    def room_changed(self, session: Http2Session) -> None:
+        """The session takes more requests than before, or none any more."""
+
+    def connection_closed(self, session: Http2Session) -> None:
+        """The session is gone, after all its requests."""
+
+
+class Stream:
+    """One request and its answer at a time; implements ``replayer.user.port.Connection``.
+
+    Attributes:
+        head, body, body_bytes, is_busy, has_answer_bytes: as of an ``http1.Http1Connection``.
+        session: what it is a part of.
+        is_refused: the peer did not look at the request that failed last: it is safe to send it again.
+        was_reused: the session had carried answers before this request.
+        n_sent: requests sent so far.
+        request, intended_ns, actual_ns, is_retry, deadline_ns, is_watched: the owner's.
+    """
+
+    __slots__ = (
+        "_parts",
+        "actual_ns",
+        "body_bytes",
+        "deadline_ns",
+        "has_answer_bytes",
+        "head",
+        "intended_ns",
+        "is_busy",
+        "is_head",
+        "is_refused",
+        "is_retry",
+        "is_watched",
+        "keeps_body",
+        "n_sent",
+        "number",
+        "request",
+        "session",
+        "unsent",
+        "was_reused",
+        "window",
+    )
+
+    def __init__(self, session: Http2Session) -> None:
+        self.session = session
+        self.number = 0
+        self.head: Head = NO_HEAD
+        self._parts: list[bytes] = []
+        self.body_bytes = 0
+        self.is_head = self.keeps_body = False
+        self.is_busy = self.is_watched = self.is_retry = self.is_refused = self.was_reused = False
+        self.has_answer_bytes = False
+        self.n_sent = 0
+        self.deadline_ns = self.intended_ns = self.actual_ns = 0
+        self.request: Any = None
+        self.unsent = memoryview(b"")
+        self.window = 0
+
+    @property
+    def body(self) -> bytes:
+        """The body as sent, as far as it has come, where ``send`` asked for it."""
+        parts = self._parts
+        if len(parts) > 1:
+            parts = self._parts = [b"".join(parts)]
+        return parts[0] if parts else b""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a request can still be sent."""
+        return not self.session.is_leaving
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the last answer leaves the stream's session usable."""
+        return not self.session.is_leaving
+
+    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+        """Send one request as ``http2_frames`` describes it; only while ``session.has_room()``."""
+        self.is_head = is_head
+        self.keeps_body = keeps_body
+        self.head = NO_HEAD
+        self.body_bytes = 0
+        if self._parts:
+            self._parts = []
+        self.has_answer_bytes = self.is_refused = False
+        self.is_busy = True
+        self.n_sent += 1
+        self.session.begin(self, data)
+
+    def take(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Give up what is in flight, without a word to the owner."""
+        self.session.cancel(self)
+
+    def expire(self, now_ns: int) -> None:
+        """End what is in flight as timed out; the session goes on."""
+        self.session.cancel(self)
+        self.session.owner.request_failed(self, failures.TIMEOUT_REQUEST, now_ns)
+
+
+class Http2Session:
+    """One connection.
+
+    Args:
+        owner: is told what happens.
+        sink: where bytes go.
+
+    Attributes:
+        is_leaving: it takes no further request; those in flight go on.
+        n_answered: answers received so far.
+        heard_ns: when bytes last arrived.
+    """
+
+    __slots__ = (
+        "_block",
+        "_block_flags",
+        "_block_stream",
+        "_blocked",
+        "_decoder",
+        "_has_greeted",
+        "_is_over",
+        "_is_reading",
+        "_max_frame_bytes",
+        "_max_streams",
+        "_n_continuations",
+        "_n_idle",
+        "_next",
+        "_now_ns",
+        "_out",
+        "_owes_size_update",
+        "_peer_table_bytes",
+        "_received_bytes",
+        "_rest",
+        "_sink",
+        "_stream_window",
+        "_streams",
+        "_window",
+        "heard_ns",
+        "is_leaving",
+        "n_answered",
+        "owner",
+    )
+
+    def __init__(self, owner: Owner, sink: Sink) -> None:
+        self.owner = owner
+        self._sink = sink
+        self.is_leaving = self._is_over = self._is_reading = self._has_greeted = False
+        self.n_answered = self.heard_ns = self._now_ns = 0
+        self._streams: dict[int, Stream] = {}
+        self._next = 1
+        self._max_streams = STREAMS_BEFORE_SETTINGS
+        self._max_frame_bytes = h2.DEFAULT_FRAME_BYTES
+        # Towards the peer: what its windows leave, and whose bodies wait for them.
+        self._window = self._stream_window = h2.DEFAULT_WINDOW
+        self._blocked: dict[int, Stream] = {}
+        self._peer_table_bytes = 4096
+        self._owes_size_update = True
+        self._out: list[bytes] = [_GREETING]
+        # Towards us.
+        self._rest = b""
+        self._received_bytes = 0
+        self._decoder: Decoder | None = Decoder(max_list_bytes=MAX_HEAD_BYTES)  # None: blocks speak for themselves.
+        self._block = b""  # A header block that has not come whole, of ``_block_stream``.
+        self._block_stream = self._block_flags = self._n_continuations = 0
+        self._n_idle = 0
+
+    # What the owner calls.
+
+    def has_room(self) -> bool:
+        """Tell whether one more request may be sent now."""
+        return len(self._streams) < self._max_streams and not self.is_leaving
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing is in flight."""
+        return not self._streams
+
+    def retire(self) -> None:
+        """Take no further request, and end with the last one in flight."""
+        self.is_leaving = True
+        if not self._streams:
+            self.close()
+
+    def close(self) -> None:
+        """End in order; what is in flight is given up without a word."""
+        if self._is_over:
+            return
+        self._is_over = self.is_leaving = True
+        if self._streams:
+            for stream in self._streams.values():
+                stream.is_busy = False
+            self._streams.clear()
+            self._sink.abort()
+        else:
+            self._out.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, h2.NO_ERROR)))
+            self.flush()
+            self._sink.close()
+
+    def begin(self, stream: Stream, data: bytes) -> None:
+        """Send a stream's request; for ``Stream.send``."""
+        number = stream.number = self._next
+        self._next = number + 2
+        if self._next > h2.MAX_STREAM:
+            self.is_leaving = True
+        self._streams[number] = stream
+        stream.was_reused = self.n_answered > 0
+        if data[4] & h2.END_STREAM and len(data) <= h2.DEFAULT_FRAME_BYTES and not self._owes_size_update:
+            self._out.append(data[:5] + h2.ID.pack(number) + data[5:])
+        else:
+            self._begin_long(stream, data)
+        if not self._is_reading:
+            self.flush()
+
+    def cancel(self, stream: Stream) -> None:
+        """Reset a stream from our side."""
+        if self._streams.pop(stream.number, None) is not None:
+            self._reset(stream, h2.CANCEL)
+            stream.is_busy = False
+            self._close_if_done()
+        if not self._is_reading:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        out = self._out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            self._sink.write(data)
+
+    # What the shell calls.
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Act on bytes of the peer that arrived at ``now_ns``."""
+        self.heard_ns = self._now_ns = now_ns
+        if self._is_over:
+            return
+        if self._rest:
+            data = self._rest + data
+        self._is_reading = True
+        try:
+            if not self._has_greeted:
+                self._check_greeting(data)
+            end = self._read(data)
+            self._rest = data[end:]
+        except h2.Fault as fault:
+            self._is_reading = False
+            self._break(fault)
+            return
+        finally:
+            self._is_reading = False
+        self.flush()
+
+    def lose(self, failure: str, now_ns: int) -> None:
+        """The connection is gone: what is in flight fails."""
+        self._is_over = self.is_leaving = True
+        self._now_ns = now_ns
+        self._out.clear()
+        for stream in list(self._streams.values()):
+            self._fail(stream, failure)
+        self.owner.connection_closed(self)
+
+    # Reading.
+
+    def _read(self, data: bytes) -> int:
+        """Act on every whole frame; return where the first incomplete one begins."""
+        at, end = 0, len(data)
+        streams, unpack = self._streams, h2.HEADER.unpack_from
+        while end - at >= h2.HEADER_BYTES:
+            word, flags, number = unpack(data, at)
+            start = at + h2.HEADER_BYTES
+            stop = start + (word >> 8)
+            if stop > end:
+                if word >> 8 > h2.DEFAULT_FRAME_BYTES:
+                    raise h2.Fault(h2.FRAME_SIZE_ERROR, "a frame is larger than we take")
+                return at
+            kind = word & 0xFF
+            if kind == h2.DATA and not flags & h2.PADDED and number in streams and not self._block_stream:
+                self._take_data(streams[number], flags, stop - start, data[start:stop])
+            elif kind == h2.HEADERS and flags & 0x2C == h2.END_HEADERS and not self._block_stream:
+                self._take_block(number, flags, data[start:stop])
+            else:
+                self._take_frame(kind, flags, number & h2.MAX_STREAM, data[start:stop])
+            if self._is_over:
+                return end
+            at = stop
+        return at
+
+    def _take_data(self, stream: Stream, flags: int, n_flow_bytes: int, data: bytes) -> None:
+        """A piece of a body; padding counts for flow control (§6.9.1)."""
+        self._received_bytes += n_flow_bytes
+        if self._received_bytes >= WINDOW_STEP:
+            self._open_window()
+        if stream.head is NO_HEAD:
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
+            return
+        if data:
+            stream.body_bytes += len(data)
+            if stream.keeps_body:
+                stream.take(data)
+            if stream.body_bytes > MAX_BODY_BYTES:
+                self._fault_stream(stream, h2.CANCEL, failures.TOO_LARGE)
+                return
+            self._n_idle = 0
+        else:
+            self._count_idle()
+        if flags & h2.END_STREAM:
+            self._finish(stream)
+
+    def _take_block(self, number: int, flags: int, block: bytes) -> None:
+        """A complete header block: a head, an interim head, or trailers."""
+        stream = self._streams.get(number)
+        head: Http2Head | None = None
+        try:
+            fields = None if self._decoder is None else self._decoder.decode(block)
+            if stream is None:
+                self._stray(number)
+                return
+            if stream.head is NO_HEAD:
+                head = known_head(block) if fields is None else decoded_head(fields)
+        except HeadError:
+            assert stream is not None
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
+            return
+        except HeadersTooLarge as exc:
+            raise h2.Fault(h2.ENHANCE_YOUR_CALM, str(exc), failure=failures.TOO_LARGE, stream=number) from exc
+        except HpackError as exc:
+            raise h2.Fault(h2.COMPRESSION_ERROR, str(exc)) from exc
+        stream.has_answer_bytes = True
+        if head is not None and head.status < 200:
+            self._pass_over(stream, head, flags)
+        elif head is None and not flags & h2.END_STREAM:
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)  # §8.1: trailers end a stream.
+        else:
+            self._n_idle = 0
+            if head is not None:
+                stream.head = head
+            if flags & h2.END_STREAM:
+                self._finish(stream)
+
+    def _pass_over(self, stream: Stream, head: Head, flags: int) -> None:
+        """An interim answer (§8.1): the real one follows; HTTP/2 knows no 101 (§8.6)."""
+        self._count_idle()
+        if head.status == 101 or flags & h2.END_STREAM:
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
+
+    def _take_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if self._block_stream and (kind != h2.CONTINUATION or number != self._block_stream):
+            raise h2.Fault(h2.PROTOCOL_ERROR, "a header block is interrupted")
+        if kind == h2.DATA:
+            self._take_padded_data(number, flags, payload)
+        elif kind == h2.HEADERS:
+            self._begin_block(number, flags, h2.unpadded(payload, flags))
+        elif kind == h2.CONTINUATION:
+            self._continue_block(flags, payload)
+        elif kind == h2.RST_STREAM:
+            self._take_reset(number, payload)
+        elif kind == h2.WINDOW_UPDATE:
+            self._take_window(number, payload)
+        elif kind == h2.SETTINGS:
+            self._take_settings(number, flags, payload)
+        elif kind == h2.PING:
+            self._take_ping(number, flags, payload)
+        elif kind == h2.GOAWAY:
+            self._take_goaway(number, payload)
+        elif kind == h2.PUSH_PROMISE:
+            raise h2.Fault(h2.PROTOCOL_ERROR, "a server pushes although it may not")
+        else:
+            self._count_idle()  # §4.1, §5.3.2: unknown frames and PRIORITY mean nothing.
+
+    def _take_padded_data(self, number: int, flags: int, payload: bytes) -> None:
+        data = h2.unpadded(payload, flags & h2.PADDED)
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._take_data(stream, flags, len(payload), data)
+            return
+        self._stray(number)
+        self._received_bytes += len(payload)
+        if self._received_bytes >= WINDOW_STEP:
+            self._open_window()
+
+    def _begin_block(self, number: int, flags: int, block: bytes) -> None:
+        if flags & h2.END_HEADERS:
+            self._take_block(number, flags, block)
+            return
+        if not number:
+            raise h2.Fault(h2.PROTOCOL_ERROR, "a header block belongs to no stream")
+        self._block, self._block_stream, self._block_flags, self._n_continuations = block, number, flags, 0
+
+    def _continue_block(self, flags: int, payload: bytes) -> None:
+        number = self._block_stream
+        if not number:
+            raise h2.Fault(h2.PROTOCOL_ERROR, "CONTINUATION continues nothing")
+        self._block += payload
+        self._n_continuations += 1
+        if len(self._block) > MAX_HEAD_BYTES or self._n_continuations > MAX_CONTINUATIONS:
+            text = "a header block does not end"
+            raise h2.Fault(h2.ENHANCE_YOUR_CALM, text, failure=failures.TOO_LARGE, stream=number)
+        if flags & h2.END_HEADERS:
+            block, self._block, self._block_stream = self._block, b"", 0
+            self._take_block(number, self._block_flags, block)
+
+    # Control frames.
+
+    def _take_reset(self, number: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise h2.Fault(h2.FRAME_SIZE_ERROR, "RST_STREAM is cut")
+        stream = self._streams.get(number)
+        if stream is None:
+            self._stray(number)
+            return
+        (code,) = h2.ID.unpack(payload)
+        stream.is_refused = code == h2.REFUSED_STREAM
+        self._fail(stream, failures.RESET)
+
+    def _take_window(self, number: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise h2.Fault(h2.FRAME_SIZE_ERROR, "WINDOW_UPDATE is cut")
+        increment = h2.ID.unpack(payload)[0] & h2.MAX_WINDOW
+        stream = self._blocked.get(number)
+        if not number:
+            self._window += increment
+            if not increment or self._window > h2.MAX_WINDOW:
+                raise h2.Fault(h2.FLOW_CONTROL_ERROR, "the connection's window is out of range")
+        elif stream is not None:
+            stream.window += increment
+            if not increment or stream.window > h2.MAX_WINDOW:
+                self._fault_stream(stream, h2.FLOW_CONTROL_ERROR, failures.PROTOCOL)
+        elif number not in self._streams:
+            self._stray(number)
+        self._send_bodies()
+
+    def _take_settings(self, number: int, flags: int, payload: bytes) -> None:
+        if number or (flags & h2.ACK and payload):
+            raise h2.Fault(h2.FRAME_SIZE_ERROR, "SETTINGS of a stream, or an acknowledgement that says something")
+        if flags & h2.ACK:
+            self._decoder = None  # Its table has no room from here on (§4.3.1), nor can it get any.
+            return
+        self._count_idle()
+        values = h2.read_settings(payload)
+        table_bytes = values.get(h2.HEADER_TABLE_SIZE, self._peer_table_bytes)
+        self._owes_size_update |= table_bytes < self._peer_table_bytes  # §4.3.1: a smaller table is acknowledged so.
+        self._peer_table_bytes = table_bytes
+        self._max_frame_bytes = values.get(h2.MAX_FRAME_SIZE, self._max_frame_bytes)
+        self._take_stream_window(values.get(h2.INITIAL_WINDOW_SIZE, self._stream_window))
+        self._out.append(h2.frame(h2.SETTINGS, h2.ACK, 0))
+        first = h2.MAX_STREAM if not self._has_greeted else self._max_streams
+        self._has_greeted = True
+        before, self._max_streams = self._max_streams, values.get(h2.MAX_CONCURRENT_STREAMS, first)
+        self._send_bodies()
+        if self._max_streams > before:
+            self.owner.room_changed(self)
+
+    def _take_stream_window(self, window: int) -> None:
+        """§6.9.2: streams under way move with it, and may fall below zero."""
+        change, self._stream_window = window - self._stream_window, window
+        for stream in self._blocked.values():
+            stream.window += change
+            if stream.window > h2.MAX_WINDOW:
+                raise h2.Fault(h2.FLOW_CONTROL_ERROR, "a stream's window is out of range")
+
+    def _take_ping(self, number: int, flags: int, payload: bytes) -> None:
+        if number or len(payload) != 8:
+            raise h2.Fault(h2.FRAME_SIZE_ERROR, "PING of a stream, or not of eight bytes")
+        self._count_idle()
+        if not flags & h2.ACK:
+            self._out.append(h2.frame(h2.PING, h2.ACK, 0, payload))
+
+    def _take_goaway(self, number: int, payload: bytes) -> None:
+        """§6.8: what is above the last stream was not looked at."""
+        if number or len(payload) < 8:
+            raise h2.Fault(h2.FRAME_SIZE_ERROR, "GOAWAY of a stream, or cut")
+        last = h2.PAIR.unpack_from(payload)[0] & h2.MAX_STREAM
+        self.is_leaving = True
+        for stream in [stream for number, stream in self._streams.items() if number > last]:
+            stream.is_refused = True
+            self._fail(stream, failures.EOF)
+        self._close_if_done()
+        self.owner.room_changed(self)
+
+    def _check_greeting(self, data: bytes) -> None:
+        """§3.4: a server's first frame is SETTINGS; another protocol is told by it."""
+        if len(data) >= 4 and data[3] != h2.SETTINGS:
+            raise h2.Fault(h2.PROTOCOL_ERROR, "this is no HTTP/2")
+
+    def _stray(self, number: int) -> None:
+        """A frame of a stream that is over means nothing (§5.1); one of a stream that never was is an error."""
+        if not number & 1 or number >= self._next:
+            raise h2.Fault(h2.PROTOCOL_ERROR, f"stream {number} was never opened")
+        self._count_idle()
+
+    def _count_idle(self) -> None:
+        self._n_idle += 1
+        if self._n_idle > MAX_IDLE_CONTROLS:
+            raise h2.Fault(h2.ENHANCE_YOUR_CALM, "frames without an answer do not end")
+
+    def _open_window(self) -> None:
+        self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.ID.pack(self._received_bytes)))
+        self._received_bytes = 0
+
+    # Sending.
+
+    def _begin_long(self, stream: Stream, data: bytes) -> None:
+        """Send a request that needs more than one frame, or says first that our table stays empty."""
+        n_block_bytes = int.from_bytes(data[:3])
+        end = h2.BLOCK_PREFIX_BYTES + n_block_bytes
+        block = data[h2.BLOCK_PREFIX_BYTES : end]
+        if self._owes_size_update:
+            block = EMPTY_TABLE + block
+            self._owes_size_update = False
+        flags = data[4] & h2.END_STREAM
+        limit = self._max_frame_bytes
+        pieces = [block[at : at + limit] for at in range(0, len(block), limit)]
+        for number, piece in enumerate(pieces):
+            ends = h2.END_HEADERS if number == len(pieces) - 1 else 0
+            kind = h2.CONTINUATION if number else h2.HEADERS
+            self._out.append(h2.frame(kind, ends if number else ends | flags, stream.number, piece))
+        if not flags:
+            stream.unsent = memoryview(data)[end:]
+            stream.window = self._stream_window
+            self._blocked[stream.number] = stream
+            self._send_body(stream)
+
+    def _send_bodies(self) -> None:
+        for stream in list(self._blocked.values()):
+            if self._window <= 0:
+                return
+            self._send_body(stream)
+
+    def _send_body(self, stream: Stream) -> None:
+        """Send as much of a body as both windows take."""
+        unsent = stream.unsent
+        while True:
+            n_bytes = min(len(unsent), self._max_frame_bytes, self._window, stream.window)
+            is_last = n_bytes == len(unsent)
+            if n_bytes <= 0 and not is_last:
+                stream.unsent = unsent
+                return
+            flags = h2.END_STREAM if is_last else 0
+            self._out.append(h2.frame(h2.DATA, flags, stream.number, bytes(unsent[:n_bytes])))
+            self._window -= n_bytes
+            stream.window -= n_bytes
+            unsent = unsent[n_bytes:]
+            if is_last:
+                stream.unsent = unsent
+                del self._blocked[stream.number]
+                return
+
+    def _reset(self, stream: Stream, code: int) -> None:
+        self._blocked.pop(stream.number, None)
+        if not self._is_over:
+            self._out.append(h2.frame(h2.RST_STREAM, 0, stream.number, h2.ID.pack(code)))
+
+    # Ends.
+
+    def _finish(self, stream: Stream) -> None:
+        length = stream.head.length
+        if length != stream.body_bytes and length != UNKNOWN_LENGTH and not stream.is_head:
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)  # §8.1.1
+            return
+        del self._streams[stream.number]
+        if self._blocked and stream.number in self._blocked:
+            self._reset(stream, h2.NO_ERROR)  # §8.1: it answered early and wants no more of the request.
+        self.n_answered += 1
+        stream.is_busy = False
+        self.owner.response_received(stream, self._now_ns)
+        if self.is_leaving:
+            self._close_if_done()
+
+    def _fault_stream(self, stream: Stream, code: int, failure: str) -> None:
+        """A stream error (§5.4.2)."""
+        self._reset(stream, code)
+        self._fail(stream, failure)
+
+    def _fail(self, stream: Stream, failure: str) -> None:
+        if self._streams.pop(stream.number, None) is None:
+            return
+        self._blocked.pop(stream.number, None)
+        stream.is_busy = False
+        self.owner.request_failed(stream, failure, self._now_ns)
+
+    def _close_if_done(self) -> None:
+        if self.is_leaving and not self._streams:
+            self.close()
+
+    def _break(self, fault: h2.Fault) -> None:
+        """A connection error (§5.4.1)."""
+        self._is_over = self.is_leaving = True
+        self._out.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, fault.code) + fault.text.encode()))
+        self.flush()
+        self._sink.close()
+        for stream in list(self._streams.values()):
+            is_culprit = fault.failure and stream.number == fault.stream
+            self._fail(stream, fault.failure if is_culprit else failures.PROTOCOL)
