@@ -235,11 +235,15 @@ def _decide(threshold: Threshold, value: float, n: int) -> Result:
     )
 
 
+_PLAYED = (("started", 1), ("cut", -1), ("retired", -1))
+"""Sessions that had their chance: what the end of the run, or of its load, took away is neither complete nor not."""
+
+
 def _share(threshold: Threshold, evidence: Evidence) -> tuple[int, int, str]:
     """Return how many of how many, and what is missing where there are none."""
     stat, counts, measure = threshold.subject.stat, evidence.counts, evidence.measure
     if threshold.subject.metric == "session":
-        n = counts.get("sessions_started", 0) - counts.get("sessions_cut", 0)
+        n = sum(counts.get(f"sessions_{ending}", 0) * sign for ending, sign in _PLAYED)
         name = "sessions_completed" if stat is Stat.COMPLETE else "sessions_failed"
         return counts.get(name, 0), max(n, 0), "no session was started and played to an end"
     if threshold.subject.metric == "verify":

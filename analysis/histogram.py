@@ -47,6 +47,8 @@ def highest_of(bucket: int) -> int:
 
 
 LAST_BUCKET = bucket_of(HIGHEST_US)
+NEVER_BUCKET = bucket_of(2 * HIGHEST_US)
+"""Where what never happened is counted: out of range, so no quantile can miss it."""
 
 
 def merge_buckets(into: Buckets, other: Buckets) -> None:

@@ -17,7 +17,7 @@ WINDOW_S = 10
 """Seconds per window of the series by route."""
 SETTLE_S = 2
 """A second is written once a slot this much newer has come; what comes later is written as a further delta."""
-COARSE_LABELS = frozenset({"kind", "origin"})
+COARSE_LABELS = frozenset({"kind", "origin", "storm", "of"})
 """Labels that the totals of a second keep."""
 MERGED = -1
 """``worker`` of a slot that is the sum of several."""
@@ -64,6 +64,8 @@ def merge_measure(into: Measure, other: Measure) -> None:
     into.bytes_in += other.bytes_in
     into.eligible += other.eligible
     into.checked += other.checked
+    if other.warnings:
+        merge_counts(into.warnings, other.warnings)
 
 
 def merge_measures(into: dict[SeriesKey, Measure], other: dict[SeriesKey, Measure]) -> None:

@@ -52,6 +52,9 @@ class RunFacts:
             ``ws.reply``, ``ws.push_lag``, ``session``. ``verify`` and ``correlation`` follow ``session`` unless given.
         routes: names of all routes of the plan.
         dropped_origins: exchanges left out, by origin.
+        storms: by number from 1: ``spec``, ``at_ns`` or ``every_ns``, ``how``, ``policy``, ``mode``.
+        populations: of a scenario, in its order: ``name``, ``capture``, ``shape``, ``at_end``, ``users``,
+            ``concurrent`` (planned, None where nobody knows), ``along`` (routes that only came for their values).
         duration_planned_s: how long the plan takes, 0 where nobody knows.
     """
 
@@ -68,6 +71,8 @@ class RunFacts:
     dropped_origins: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     duration_planned_s: float = 0.0
+    storms: tuple[Mapping[str, Any], ...] = ()
+    populations: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,4 +299,10 @@ def _to_body(record: RunFacts | RunEnd) -> dict[str, Any]:
 
 def _facts_from(body: dict[str, Any]) -> RunFacts:
     facts = RunFacts(**{**body, "capture": CaptureFacts(**body["capture"])})
-    return replace(facts, routes=tuple(facts.routes), notes=tuple(facts.notes))
+    return replace(
+        facts,
+        routes=tuple(facts.routes),
+        notes=tuple(facts.notes),
+        storms=tuple(facts.storms),
+        populations=tuple(facts.populations),
+    )

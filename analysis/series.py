@@ -81,6 +81,7 @@ class Metric:
 _TIMES = (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX)
 _STEPS = (*_TIMES, Stat.ERRORS, Stat.MISMATCH, Stat.COUNT, Stat.RATE)
 _SOCKET_LABELS = ("route", "origin")
+_RECOVERIES = (Stat.QUANTILE, Stat.ERRORS, Stat.COUNT)
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -110,6 +111,24 @@ METRICS: Mapping[str, Metric] = {
             stats=(Stat.COMPLETE, Stat.FAILED, Stat.COUNT),
             meaning="scripts played to their end, of those started and not cut by the end of the run",
         ),
+        Metric(
+            name="session.slip",
+            stats=_TIMES,
+            meaning="how far slow steps moved a session behind its recorded timeline, the most of its steps",
+        ),
+        Metric(
+            name="storm.recovery",
+            stats=_RECOVERIES,
+            labels=("storm",),
+            meaning="sockets that a storm took, from the loss until ready again; who never is counts as 1 h",
+        ),
+        Metric(
+            name="storm.open",
+            stats=_RECOVERIES,
+            labels=("storm",),
+            meaning="sockets that a storm took, from the loss to the 101",
+        ),
+        Metric(name="storm.attempt", stats=_RECOVERIES, labels=("storm",), meaning="attempts to come back"),
         Metric(name="verify", stats=(Stat.MISMATCH,), meaning="answers unlike the recorded ones"),
         Metric(name="correlation", stats=(Stat.MISSES,), meaning="values an answer should have carried but did not"),
         Metric(name="generator.lag", stats=_TIMES, meaning="how late this machine sent, against its plan"),
@@ -117,16 +136,17 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
-UNASKED = frozenset({"ws.message"})
-"""Series of what the server sent of its own accord: counted and compared with the recording, but nobody's step."""
+STORMS = frozenset({"storm.recovery", "storm.open", "storm.attempt", "storm.request", "storm.touched"})
+UNASKED = frozenset({"ws.message", "session.slip", "session.stretch"}) | STORMS
+"""Series that are nobody's step: what the server sent of its own accord, how whole sessions went, and storms."""
 
-_HEADLINE_LEAVES_OUT = ("kind", "asset")
+_HEADLINE_LEAVES_OUT = frozenset({("kind", "asset"), ("kind", "along")})
 
 
 def is_selected(key: SeriesKey, name: str, labels: Labels) -> bool:
     """Return whether a series counts into ``name{labels}``.
 
-    ``http`` without a ``route`` or ``kind`` leaves assets out.
+    ``http`` without a ``route`` or ``kind`` leaves assets out, and what came along only for its values.
     """
     if key[0] != name:
         return False
@@ -134,7 +154,7 @@ def is_selected(key: SeriesKey, name: str, labels: Labels) -> bool:
     if any(label not in own for label in labels):
         return False
     is_specific = any(label in ("route", "kind") for label, _ in labels)
-    return is_specific or _HEADLINE_LEAVES_OUT not in own
+    return is_specific or _HEADLINE_LEAVES_OUT.isdisjoint(own)
 
 
 def total_of(measures: Mapping[SeriesKey, Measure], name: str, labels: Labels = ()) -> Measure:

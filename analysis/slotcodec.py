@@ -4,7 +4,7 @@ The body of a slot, fields by position; only ever appended to::
 
     [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps]
     measure: [name, labels, planned, ok, latency, service, failed, mismatched, errors, mismatches,
-              latency_sum_us, latency_max_us, service_sum_us, service_max_us, bytes_in, eligible, checked]
+              latency_sum_us, latency_max_us, service_sum_us, service_max_us, bytes_in, eligible, checked, warnings]
     step:    [user, session, step, name, labels, intended_ns, actual_ns, end_ns, outcome, status, detail]
 
 ``labels`` are a flat list key, value, key, value. Histograms and counts are maps as they are: unpack with
@@ -17,7 +17,7 @@ from typing import Any
 
 from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
 
-_MEASURE_FIELDS = 17
+_MEASURE_FIELDS = 18
 _STEP_FIELDS = 11
 
 
@@ -78,6 +78,7 @@ def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
         measure.bytes_in,
         measure.eligible,
         measure.checked,
+        measure.warnings,
     ]
 
 

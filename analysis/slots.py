@@ -28,10 +28,11 @@ class Measure:
             their limit; nothing else.
         failed, mismatched: buckets (µs) of the latency of other failures and of wrong answers.
         errors: failures by class of ``replayer.failures``; a timeout counts here too.
-        mismatches: wrong answers by kind: ``status``, ``content_type``, ``size``, ``required``, ``empty``, ``json``.
+        mismatches: wrong answers by kind, of ``verification.MISMATCHES``.
         latency_sum_us, latency_max_us, service_sum_us, service_max_us: over the values in ``latency`` / ``service``.
         bytes_in: payload bytes received.
         eligible, checked: answers whose inside can be checked, and those of them for which the budget allowed it.
+        warnings: by kind, demands of severity ``warn`` that were not met; the answers count as they would without.
     """
 
     planned: int = 0
@@ -49,6 +50,7 @@ class Measure:
     bytes_in: int = 0
     eligible: int = 0
     checked: int = 0
+    warnings: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -84,7 +86,8 @@ class SecondSlot:
             ``sessions_started``, ``sessions_completed``, ``sessions_failed``, ``sessions_cut``, ``messages_in``,
             ``messages_out``, ``bytes_in``, ``bytes_out``, ``connects``, ``stale_reconnect``,
             ``not_sent:<reason>``, ``correlation_misses``, ``verify_eligible``, ``verify_checked``.
-        gauges: values at the end of the second: ``users_active``, ``connections_open``, ``sockets_open``.
+        gauges: values at the end of the second: ``users_active``, ``connections_open``, ``sockets_open``,
+            ``sockets_paused``, and ``memory_kib``, the most memory that the process has held.
         cpu_ns: CPU time of the worker's process in this second.
         steps: whole records, as sampled.
     """

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from analysis.evaluate import Outcome, Result
+from analysis.populations import population_reports
 from analysis.report.text import format_value
 from analysis.run import Run
 from analysis.series import (
@@ -25,13 +26,15 @@ from analysis.series import (
     sum_of,
 )
 from analysis.slots import Buckets, Measure
+from analysis.storms import storm_reports
 from analysis.verdict import Verdict, Word
 
 SCHEMA = 1
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _NOT_SENT = "not_sent:"
-_USERS = ("started", "completed", "failed", "dropped")
-_SESSIONS = ("started", "completed", "failed", "cut")
+_USERS = ("started", "completed", "failed", "dropped", "retired")
+_SESSIONS = ("started", "completed", "failed", "cut", "retired")
+_ELSEWHERE = frozenset({"session.slip", "session.stretch", "storm.touched"})
 
 
 def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
@@ -59,8 +62,9 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "totals": _totals(run),
         "series": list(_series(run)),
         "generator": _generator(run, verdict),
-        "storms": [],
-        "populations": [],
+        "pacing": _pacing(run),
+        "storms": storm_reports(run),
+        "populations": population_reports(run),
         "verification": _verification(run),
         "thresholds": [_threshold(result) for result in verdict.results],
         "baseline": {"runs": [], "comparisons": []},
@@ -119,7 +123,7 @@ def _totals(run: Run) -> dict[str, Any]:
 
 
 def _series(run: Run) -> Iterator[dict[str, Any]]:
-    names = sorted({name for name, _ in run.whole.measures} | {name for name, _ in run.by_route})
+    names = sorted(({name for name, _ in run.whole.measures} | {name for name, _ in run.by_route}) - _ELSEWHERE)
     for name in names:
         yield _series_entry(run, name, (), run.measure(name))
         for key in sorted(key for key in run.by_route if key[0] == name and key[1]):
@@ -155,10 +159,21 @@ def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
     return {
         "lag_ms": _lag_ms(run.whole.lag),
         "loop_ms": _lag_ms(run.whole.loop),
+        "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
         "cpu_ratio": round(run.whole.cpu_ns / 1e9 / n_worker_seconds, 4) if n_worker_seconds else 0.0,
         "valid": not verdict.invalid,
         "limit_ms": verdict.lag_limit_ms,
         "invalid": list(verdict.invalid),
+    }
+
+
+def _pacing(run: Run) -> dict[str, Any]:
+    """How sessions went against the recorded timeline; a stretch of 1.0 is as long as on time."""
+    stretch = _times_ms(latency_of(run.measure("session.stretch")))
+    return {
+        "sessions": n_outcomes(run.measure("session.slip")),
+        "slip_ms": _times_ms(latency_of(run.measure("session.slip"))),
+        "stretch_ratio": {name: None if ms is None else round(ms / 1000, 4) for name, ms in stretch.items()},
     }
 
 
@@ -169,13 +184,27 @@ def _lag_ms(buckets: Buckets) -> dict[str, float | None]:
 
 
 def _verification(run: Run) -> dict[str, Any]:
-    by_kind = sum_of(run.whole.measures.values()).mismatches
+    whole = sum_of(run.whole.measures.values())
     counts = run.whole.counts
     return {
         "checked": counts.get("verify_checked", 0),
         "eligible": counts.get("verify_eligible", 0),
-        "mismatched": sum(by_kind.values()),
-        "by_kind": dict(sorted(by_kind.items())),
+        "mismatched": sum(whole.mismatches.values()),
+        "by_kind": dict(sorted(whole.mismatches.items())),
+        "warned": dict(sorted(whole.warnings.items())),
+        "series": [
+            {
+                "name": name,
+                "labels": dict(labels),
+                "checked": measure.checked,
+                "eligible": measure.eligible,
+                "mismatched": sum(measure.mismatches.values()),
+                "by_kind": dict(sorted(measure.mismatches.items())),
+                "warned": dict(sorted(measure.warnings.items())),
+            }
+            for (name, labels), measure in sorted(run.by_route.items())
+            if measure.eligible or measure.mismatches
+        ],
     }
 
 

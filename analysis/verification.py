@@ -12,7 +12,35 @@ from dataclasses import dataclass
 
 from analysis.slots import Measure, SeriesKey
 
-PARSED_KINDS = frozenset({"required", "empty", "json"})
+STATUS = "status"
+CONTENT_TYPE = "content_type"
+SIZE = "size"
+NO_BODY = "no_body"
+LOGIN = "login"
+REQUIRED = "required"
+KIND = "kind"
+EMPTY = "empty"
+ITEMS = "items"
+ERROR = "error"
+TRUNCATED = "truncated"
+JSON = "json"
+
+MISMATCHES = {
+    STATUS: "a status that the recording did not have",
+    CONTENT_TYPE: "another content type",
+    SIZE: "larger than allowed, or less than half of the smallest recorded",
+    NO_BODY: "nothing where the recording always had a body",
+    LOGIN: "a page that asks for a password instead of data",
+    REQUIRED: "a key that the recording always had is missing",
+    KIND: "another kind of value: text for a number, an object for an array",
+    EMPTY: "an array or object that never was empty is",
+    ITEMS: "fewer items than a rule demands",
+    ERROR: "an error inside an answer that was to be fine",
+    TRUNCATED: "JSON that ends too early",
+    JSON: "no JSON where the recording had some",
+}
+"""All that may be wrong with an answer or a message that came."""
+PARSED_KINDS = frozenset({REQUIRED, KIND, EMPTY, ITEMS, ERROR, TRUNCATED, JSON})
 """Mismatches that only a parsed document shows; all others show in every answer."""
 ALWAYS_CHECKED = frozenset({"http", "ws.message"})
 

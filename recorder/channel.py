@@ -1,28 +1,32 @@
 """Carries notices out of the proxy's process without ever holding up a hook.
 
-A hook puts a notice and goes on; a background thread packs what has gathered and writes it to the pipe of the writer's
-process. The queue is bounded in bytes: where the writer cannot keep up, notices are dropped and the loss is told in
-their place. Knows neither mitmproxy nor the capture format.
+A hook packs its notice and goes on; a background thread hands what has gathered to the pipe of the writer's process.
+The queue is bounded in bytes: where the writer cannot keep up, notices are dropped and the loss is told in their place.
+Knows neither mitmproxy nor the capture format.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
-from recorder.notices import Kind, Notice, to_frame
+from recorder.notices import Kind, NoticePacker, frame_head
 
 QUEUE_LIMIT_BYTES = 128 << 20
 BATCH_LIMIT_BYTES = 1 << 20
-GATHER_S = 0.05
-"""How long notices gather before they are packed: a thread that woke for each would compete with the proxy's own loop
-for the interpreter at every message (``benchmarks/capture_relay.py``). A killed proxy loses at most this much more."""
+GATHER_S = 0.1
+"""How long notices gather before they are handed on: a thread that woke for each would compete with the proxy's own
+loop for the interpreter at every message, and so would one that packed them all at once: a message that came then would
+wait for it. Handing on is one system call, outside of the interpreter (``benchmarks/capture_relay.py``). A killed proxy
+loses at most this much more."""
+_VECTOR_LIMIT = min(1024, os.sysconf("SC_IOV_MAX"))
 NOTICE_OVERHEAD_BYTES = 200
 """What a notice is taken to weigh beside its data."""
 
-_Queued = tuple[Notice, int] | None
+_Queued = tuple[bytes, int] | None
 
 
 class Channel:
@@ -39,6 +43,8 @@ class Channel:
         self._put_bytes = 0
         self._sent_bytes = 0
         self._lost: dict[str, tuple[int, int]] = {}
+        self._packer = NoticePacker()
+        self._closing = Event()
         self._thread: Thread | None = None
         self.is_broken = False
 
@@ -66,14 +72,16 @@ class Channel:
         if self._lost:
             self._tell_lost()
         self._queue.put(None)
+        self._closing.set()
         if self._thread is None:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _append(self, kind: Kind, fields: dict[str, object], weight: int) -> None:
+        notice = self._packer.pack((int(kind), time.monotonic_ns(), time.time_ns(), fields))
         self._put_bytes += weight
-        self._queue.put(((int(kind), time.monotonic_ns(), time.time_ns(), fields), weight))
+        self._queue.put((notice, weight))
 
     def _drop(self, flow_id: str, n_bytes: int) -> None:
         n_notices, lost_bytes = self._lost.get(flow_id, (0, 0))
@@ -88,20 +96,21 @@ class Channel:
     def _send_all(self, write_fd: int) -> None:
         try:
             while batch := self._next_batch():
-                _write_all(write_fd, to_frame([notice for notice, _ in batch]))
-                self._sent_bytes += sum(weight for _, weight in batch)
+                packed, weights = zip(*batch, strict=True)
+                _write_all(write_fd, (frame_head(packed), *packed))
+                self._sent_bytes += sum(weights)
         except OSError:
             self.is_broken = True
         finally:
             os.close(write_fd)
 
-    def _next_batch(self) -> list[tuple[Notice, int]]:
+    def _next_batch(self) -> list[tuple[bytes, int]]:
         """Wait for a notice and take what lies behind it; empty at the end."""
-        batch: list[tuple[Notice, int]] = []
+        batch: list[tuple[bytes, int]] = []
         waiting_bytes = 0
         queued = self._queue.get()
         if queued is not None and self._put_bytes - self._sent_bytes < BATCH_LIMIT_BYTES:
-            time.sleep(GATHER_S)
+            self._closing.wait(GATHER_S)
         while queued is not None:
             batch.append(queued)
             waiting_bytes += queued[1]
@@ -116,7 +125,13 @@ class Channel:
         return batch
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+    """Write parts without joining them: neither copy nor system call holds the interpreter's lock."""
+    for first in range(0, len(parts), _VECTOR_LIMIT):
+        vector = [memoryview(part) for part in parts[first : first + _VECTOR_LIMIT]]
+        while vector:
+            n_bytes = os.writev(fd, vector)
+            while vector and n_bytes >= len(vector[0]):
+                n_bytes -= len(vector.pop(0))
+            if n_bytes:
+                vector[0] = vector[0][n_bytes:]

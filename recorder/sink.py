@@ -22,6 +22,7 @@ from captures.redact.policy_file import load_policy
 from captures.redact.redactor import NOTE, Redactor
 from recorder.notices import FrameBuffer, Kind, Notice
 from recorder.parts import Parts
+from recorder.priority import Priority
 from recorder.rotation import Rotation
 from recorder.status import Status, Word, tell
 from recorder.translate import Ending, Translator
@@ -163,12 +164,13 @@ def _redactor_of(is_on: bool, policy: str, key_file: str) -> Redactor | None:
     return Redactor(load_policy(Path(policy) if policy else None), key)
 
 
-def run(path: str, input_fd: int, status_fd: int) -> ExitCode:
+def run(path: str, input_fd: int, status_fd: int, priority: Priority) -> ExitCode:
     """Write the capture until the input ends; INVALID where it had to be sealed before that."""
     sink = Sink(Path(path), status_fd)
     try:
         for notices in _frames(input_fd, sink):
             sink.take(notices)
+            priority.follow(time.monotonic_ns() - notices[-1][1])
         sink.finish()
     except RushhourError as exc:
         sink.seal(exc)
@@ -192,4 +194,4 @@ def main(path: str) -> None:
     """Run as a process of its own: notices on descriptor 0, status on descriptor 1."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
-    raise SystemExit(int(run(path, 0, 1)))
+    raise SystemExit(int(run(path, 0, 1, Priority())))

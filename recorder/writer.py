@@ -38,7 +38,9 @@ class Writer:
         self.last: Status | None = None
         command = [sys.executable, "-P", "-c", _CODE, ROOT, str(path)]
         stdout = status_fd if status_fd >= 0 else subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, start_new_session=True)
+        # Subtle: a group keeps Ctrl-C away as a session would; but processes of two sessions do not give way to each
+        # other, whatever their priorities (sched(7), "The autogroup feature").
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, process_group=0)
         assert self._process.stdin is not None
         self.input_fd = os.dup(self._process.stdin.fileno())
         self._process.stdin.close()

@@ -5,39 +5,73 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import metadata
 
 from captures.units import NS_PER_S
 from replayer.checks import usable_cores
 from replayer.load.partition import users_per_script
-from replayer.load.schedule import LoadOptions, arrivals, played_duration_ns, timing_of
+from replayer.load.populations import PopulationLoad, crowd_arrivals, n_users
+from replayer.load.schedule import NEVER_NS, ScriptTiming, played_duration_ns, timing_of
+from replayer.load.shapes import Stages
 from replayer.plan.records import Plan, RouteKind, Script, StepKind
-from replayer.user.checks import is_parsed
+from replayer.user.ending import AtEnd
+from replayer.user.inspection import has_inside
 from replayer.user.pacing import Pacing
 
 
-def planned_steps(plan: Plan, users: int) -> dict[str, int]:
-    """Return by series name how many steps one full run has; ``http`` without assets.
+def planned_steps(plan: Plan, populations: Sequence[PopulationLoad]) -> dict[str, int]:
+    """Return by series name how many steps a run has when every user plays its script once; ``http`` without assets.
 
     ``verify`` counts answers whose inside is checked, and for each user the kinds of pushed messages that are.
     """
+    users = n_users(populations)
     planned: Counter[str] = Counter({"http": 0, "ws.connect": 0, "ws.reply": 0, "session": users})
-    planned["verify"] = users * sum(is_parsed(kind.expectation) and not kind.is_sent for kind in plan.message_kinds)
-    for script, n_users in zip(plan.scripts, users_per_script(users=users, n_scripts=len(plan.scripts)), strict=True):
-        for name, n_steps in _steps_of(plan, script).items():
-            planned[name] += n_steps * n_users
+    planned["verify"] = users * sum(has_inside(kind.expectation) and not kind.is_sent for kind in plan.message_kinds)
+    for population in populations:
+        shares = users_per_script(users=population.load.users, n_scripts=population.n_scripts)
+        for script, n_playing in enumerate(shares, population.first_script):
+            for name, n_steps in _steps_of(plan, plan.scripts[script]).items():
+                planned[name] += n_steps * n_playing
     return dict(planned)
 
 
-def planned_duration_s(plan: Plan, load: LoadOptions, pacing: Pacing) -> float:
-    """Return when the last user would end if the target answered as in the recording; 0 with ``asap``, nobody knows."""
-    if pacing is Pacing.ASAP:
-        return 0.0
+def planned_duration_s(plan: Plan, populations: Sequence[PopulationLoad]) -> float:
+    """Return when the last user would end if the target answered as in the recording; 0 where nobody knows."""
     timings = [timing_of(script) for script in plan.scripts]
+    return max(_planned_end_ns(timings, population) for population in populations) / NS_PER_S
+
+
+def _planned_end_ns(timings: Sequence[ScriptTiming], population: PopulationLoad) -> int:
+    """With an end that users are there for, that end; else that of the last script. With ``asap`` nobody knows."""
+    if population.for_ns != NEVER_NS and population.at_end is not AtEnd.END:
+        return population.for_ns
+    if population.pacing is Pacing.ASAP:
+        return 0
+    load = population.load
     durations_ns = [played_duration_ns(timing, speed=load.speed, max_gap_ns=load.max_gap_ns) for timing in timings]
-    ends_ns = (arrival.at_ns + durations_ns[arrival.script] for arrival in arrivals(timings, load))
-    return max(ends_ns) / NS_PER_S
+    ends_ns = (arrival.at_ns + durations_ns[arrival.script] for arrival in crowd_arrivals(timings, [population]))
+    return min(population.for_ns, max(ends_ns, default=0))
+
+
+def population_facts(
+    population: PopulationLoad, *, capture: str, users: int, along: Sequence[str]
+) -> dict[str, object]:
+    """Return what is planned for a population; ``users`` arrive before its end."""
+    shape = population.load.shape
+    if isinstance(shape, Stages):
+        concurrent: int | None = max(stage.users for stage in shape.stages)
+    else:
+        concurrent = users if population.for_ns != NEVER_NS and population.at_end is not AtEnd.END else None
+    return {
+        "name": population.name,
+        "capture": capture,
+        "shape": str(shape),
+        "at_end": population.at_end.value,
+        "users": users,
+        "concurrent": concurrent,
+        "along": list(along),
+    }
 
 
 def unsafe_routes(plan: Plan) -> list[str]:
@@ -65,11 +99,14 @@ def environment(addresses: Collection[str]) -> dict[str, object]:
     }
 
 
+_APART = frozenset({RouteKind.ASSET, RouteKind.ALONG})
+
+
 def _steps_of(plan: Plan, script: Script) -> Counter[str]:
     steps: Counter[str] = Counter()
     for step in script.steps:
-        steps["verify"] += is_parsed(step.expectation)
-        if step.kind is StepKind.REQUEST and plan.routes[step.route].kind is not RouteKind.ASSET:
+        steps["verify"] += has_inside(step.expectation)
+        if step.kind is StepKind.REQUEST and plan.routes[step.route].kind not in _APART:
             steps["http"] += not step.kept_open
         elif step.kind is StepKind.CONNECT:
             steps["ws.connect"] += 1

@@ -21,6 +21,8 @@ TLS_CERTIFICATE = "tls_certificate"
 """The target's certificate has another flaw: revoked, made for another purpose, with too weak a key."""
 TLS_CLIENT_CERTIFICATE = "tls_client_certificate"
 """The target wants a certificate of ours, or another one than ``--cert`` gave."""
+TLS_ALPN = "tls_alpn"
+"""The target does not speak the HTTP version that the run is to use."""
 TLS_PROTOCOL = "tls_protocol"
 """No common version or cipher, or what came was no TLS."""
 RESET = "reset"
@@ -65,6 +67,7 @@ FIXED = TIMEOUTS | {
     TLS_UNKNOWN_CA,
     TLS_CERTIFICATE,
     TLS_CLIENT_CERTIFICATE,
+    TLS_ALPN,
     TLS_PROTOCOL,
     RESET,
     EOF,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,20 @@ from analysis.run import CaptureFacts, RunFacts, prepare_directory
 from analysis.thresholds import Threshold, check_routes, in_force, parse_threshold
 from captures.errors import ConfigError
 from captures.records import Origin
-from captures.sessions import Capture, load_capture
 from replayer.checks import default_workers
-from replayer.facts import environment, input_columns, planned_duration_s, planned_steps, unsafe_routes
-from replayer.identities import rows_of
-from replayer.load.schedule import LoadOptions, arrivals, timing_of
-from replayer.options.plan import Assets
+from replayer.facts import environment, planned_duration_s, planned_steps, population_facts, unsafe_routes
+from replayer.gathering import Gathered, gather
+from replayer.load.populations import PopulationLoad, n_users
+from replayer.load.schedule import LoadOptions
+from replayer.load.storms import Storm, resolve_recorded, storm_facts
 from replayer.options.run import ReplayOptions
 from replayer.options.target import read_allowed_targets
 from replayer.plan.codec import plan_sha256, plan_to_bytes
-from replayer.plan.compile import compile_plan
-from replayer.plan.records import Plan
 from replayer.pool.assignment import Assignment, assignment_to_body
-from replayer.pruning import without_assets
-from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
 from replayer.reach import Reach
+from replayer.reconnects import recorded_waits
+from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
+from replayer.speaking import differences, recorded_http, spoken_to
 from replayer.targets import TargetSpec
 
 RUNS_DIRECTORY = Path("runs")
@@ -37,14 +37,13 @@ RUNS_DIRECTORY = Path("runs")
 class Prepared:
     """A replay that may begin."""
 
-    capture: Capture
-    plan: Plan
-    load: LoadOptions
+    gathered: Gathered
     targets: tuple[TargetSpec, ...]
     thresholds: tuple[Threshold, ...]
-    identities: tuple[dict[str, str], ...]
     directory: Path
     n_workers: int
+    notes: tuple[str, ...] = ()
+    storms: tuple[Storm, ...] = ()
 
 
 def prepare(options: ReplayOptions) -> Prepared:
@@ -54,47 +53,37 @@ def prepare(options: ReplayOptions) -> Prepared:
         RushhourError: what is wrong and what to do next.
     """
     own = [parse_threshold(expr, origin=origin) for expr, origin in options.judge.thresholds]
-    directory = options.out or _default_directory(options.capture)
+    directory = options.out or _default_directory(options.name or options.capture.stem)
     _check_directory(directory)
-    capture = load_capture(options.capture)
-    plan = compile_plan(capture, mapped=frozenset(options.target.maps))
-    if options.plan.assets is Assets.SKIP:
-        plan = without_assets(plan)
-    load = options.crowd.load_for(len(plan.scripts))
-    arrivals([timing_of(script) for script in plan.scripts], load)
+    gathered = gather(options)
+    capture, plan, users = gathered.capture, gathered.plan, gathered.users
     thresholds = in_force(own)
     check_routes(own, [route.name for route in plan.routes])
-    identities = rows_of(
-        input_columns(plan),
-        path=options.crowd.identities,
-        environ=os.environ,
-        users=load.users,
-        end=options.crowd.identities_end,
-    )
-    targets = admit_targets(options, capture, plan)
-    check_writes(targets, users=load.users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
+    targets = admit_targets(options, gathered)
+    check_writes(targets, users=users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
     targets = tuple(_probed(options, target) for target in targets)
-    n_workers = options.workers or default_workers(users=load.users, is_loopback=is_loopback(targets))
+    recorded = recorded_http(plan, capture)
+    targets = spoken_to(targets, recorded, options.wire.http, partial(_negotiated, options))
+    n_workers = options.workers or default_workers(users=users, is_loopback=is_loopback(targets))
     return Prepared(
-        capture=capture,
-        plan=plan,
-        load=load,
+        gathered=gathered,
         targets=targets,
         thresholds=thresholds,
-        identities=identities,
         directory=directory,
-        n_workers=min(n_workers, load.users),
+        n_workers=min(n_workers, users),
+        notes=(*gathered.notes, *differences(plan.origins, recorded, targets)),
+        storms=resolve_recorded(options.storm.storms, lambda: recorded_waits(capture.sessions)),
     )
 
 
-def admit_targets(options: ReplayOptions, capture: Capture, plan: Plan) -> tuple[TargetSpec, ...]:
-    """Return where each recorded origin of the plan goes, by number; the first is the page's.
+def admit_targets(options: ReplayOptions, gathered: Gathered) -> tuple[TargetSpec, ...]:
+    """Return where each recorded origin of the plan goes, by number.
 
     Raises:
         ConfigError: ``--map`` names an origin that the capture does not have.
         TargetRefused, TargetUnreachable: as ``Gate.admit``.
     """
-    recorded = {exchange.origin for session in capture.sessions for exchange in session.exchanges}
+    recorded = {exchange.origin for session in gathered.capture.sessions for exchange in session.exchanges}
     for origin in options.target.maps:
         if origin not in recorded:
             known = ", ".join(sorted(map(str, recorded)))
@@ -105,19 +94,25 @@ def admit_targets(options: ReplayOptions, capture: Capture, plan: Plan) -> tuple
         recorded=frozenset(origin.host for origin in recorded),
     )
     gate = Gate(allow=allow, pinned=options.target.pinned)
-    destinations = [_destination(options, number, origin) for number, origin in enumerate(plan.origins)]
+    destinations = [_destination(options, gathered.pages, origin) for origin in gathered.plan.origins]
     admitted = {target: gate.admit(target) for target in dict.fromkeys(destinations)}
     return tuple(admitted[target] for target in destinations)
 
 
 def announcements(prepared: Prepared) -> list[str]:
     """Return what people should know before the start, one line each."""
-    plan, load = prepared.plan, prepared.load
-    sessions, workers = _counted(len(plan.scripts), "recorded session"), _counted(prepared.n_workers, "worker")
-    head = f"replaying {prepared.capture.path}: {_counted(load.users, 'user')} of {sessions}"
-    lines = [f"{head}, speed {load.speed:g}, {load.shape}, {workers}"]
+    gathered, plan = prepared.gathered, prepared.gathered.plan
+    sessions = _counted(len(gathered.capture.sessions), "recorded session")
+    users, workers = _counted(gathered.users, "user"), _counted(prepared.n_workers, "worker")
+    head = f"replaying {gathered.capture.path}: {users} of {sessions}"
+    if gathered.populations[0].name:
+        lines = [f"{head}, {workers}", *map(_population_line, gathered.populations, gathered.along)]
+    else:
+        load = gathered.populations[0].load
+        lines = [f"{head}, speed {load.speed:g}, {load.shape}, {workers}"]
     for origin, target in zip(plan.origins, prepared.targets, strict=True):
-        lines.append(f"  {origin} → {target.origin} ({', '.join(target.addresses)})")
+        version = f", HTTP/{target.http}" if target.http != "1.1" else ""
+        lines.append(f"  {origin} → {target.origin} ({', '.join(target.addresses)}){version}")
     for name, n_exchanges in plan.dropped_origins:
         lines.append(f"  {name}: {n_exchanges} exchanges left out; --map {name}=URL replays them")
     unsafe = unsafe_routes(plan)
@@ -132,24 +127,25 @@ def assignments_of(options: ReplayOptions, prepared: Prepared) -> list[dict[str,
     first = Assignment(
         worker=0,
         n_workers=prepared.n_workers,
-        plan=plan_to_bytes(prepared.plan),
+        plan=plan_to_bytes(prepared.gathered.plan),
         targets=prepared.targets,
-        load=prepared.load,
+        load=LoadOptions(users=n_users(prepared.gathered.populations), seed=options.crowd.seed),
         per_run_key=secrets.token_bytes(16),
-        pacing=options.crowd.pacing,
+        populations=prepared.gathered.populations,
         deadlines=wire.deadlines,
         max_failures=wire.max_failures,
-        headers=wire.headers,
+        headers=options.reach.added,
         wire=wire.wire,
-        reach=Reach(tls=wire.tls),
-        identities=prepared.identities,
+        reach=Reach(tls=options.reach.tls),
+        storms=prepared.storms,
     )
     return [assignment_to_body(replace(first, worker=worker)) for worker in range(prepared.n_workers)]
 
 
 def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
     """Return what is known about the run before it starts."""
-    capture, plan, load = prepared.capture, prepared.plan, prepared.load
+    gathered = prepared.gathered
+    capture, plan, populations = gathered.capture, gathered.plan, gathered.populations
     addresses = {address for target in prepared.targets for address in target.addresses}
     return RunFacts(
         capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=len(capture.sessions)),
@@ -158,17 +154,26 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
         environment=environment(addresses),
         started_at="",
         target=prepared.targets[0].origin,
-        users_planned=load.users,
+        users_planned=gathered.users,
         workers=prepared.n_workers,
-        planned=planned_steps(plan, load.users),
+        planned=planned_steps(plan, populations),
         routes=tuple(route.name for route in plan.routes),
         dropped_origins=dict(plan.dropped_origins),
-        duration_planned_s=planned_duration_s(plan, load, options.crowd.pacing),
+        storms=storm_facts(prepared.storms),
+        duration_planned_s=planned_duration_s(plan, populations),
+        populations=tuple(
+            population_facts(load, capture=str(own.capture), users=users, along=along)
+            for load, own, users, along in zip(
+                populations, options.populations, gathered.arriving, gathered.along, strict=True
+            )
+            if load.name
+        ),
+        notes=prepared.notes,
     )
 
 
-def _destination(options: ReplayOptions, number: int, origin: Origin) -> Origin:
-    if number == 0 and origin not in options.target.maps:
+def _destination(options: ReplayOptions, pages: Collection[Origin], origin: Origin) -> Origin:
+    if origin in pages and origin not in options.target.maps:
         return options.target.target
     return options.target.maps[origin]
 
@@ -177,17 +182,30 @@ def _probed(options: ReplayOptions, target: TargetSpec) -> TargetSpec:
     return probe(target, timeout_ns=options.wire.deadlines.connect_ns, wait_ns=options.target.wait_ns)
 
 
+def _negotiated(options: ReplayOptions, target: TargetSpec) -> str:
+    from replayer.wire.alpn import negotiated  # The loop is needed by few runs' preparation.
+
+    return negotiated(target, Reach(tls=options.reach.tls), timeout_ns=options.wire.deadlines.connect_ns)
+
+
+def _population_line(population: PopulationLoad, along: Sequence[str]) -> str:
+    load = population.load
+    users = _counted(load.users, "user")
+    brought = f"; along for their values: {', '.join(along)}" if along else ""
+    return f"  {population.name}: {users}, {load.shape}, speed {load.speed:g}, {population.at_end.value}{brought}"
+
+
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _default_directory(capture: Path) -> Path:
+def _default_directory(name: str) -> Path:
     stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
-    directory = RUNS_DIRECTORY / f"{stamp}-{capture.stem}"
+    directory = RUNS_DIRECTORY / f"{stamp}-{name}"
     n_tries = 1
     while directory.exists():
         n_tries += 1
-        directory = RUNS_DIRECTORY / f"{stamp}-{capture.stem}-{n_tries}"
+        directory = RUNS_DIRECTORY / f"{stamp}-{name}-{n_tries}"
     return directory
 
 

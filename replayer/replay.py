@@ -21,9 +21,12 @@ from analysis.run import Ended, RunEnd, RunWriter, open_run
 from analysis.slots import SecondSlot
 from captures.errors import ExitCode, ReplayError
 from replayer.checks import raise_descriptor_limit
+from replayer.gathering import arriving_by_worker
+from replayer.load.schedule import timing_of
 from replayer.options.run import ReplayOptions
 from replayer.pool.controller import Ending, Patience
 from replayer.pool.executors.local import WORKER_MAIN, LocalExecutor
+from replayer.pool.hooks import Hooks
 from replayer.pool.run import Outcome, run_workers
 from replayer.preparation import Prepared, announcements, assignments_of, facts_of, prepare
 
@@ -36,7 +39,7 @@ _ENDED = {
     Ending.ABORTED: Ended.ABORTED,
     Ending.LOST: Ended.FINISHED,
 }
-_USER_ENDINGS = ("users_completed", "users_failed", "users_dropped")
+_USER_ENDINGS = ("users_completed", "users_failed", "users_dropped", "users_retired")
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +68,8 @@ def replay(options: ReplayOptions, *, talk: Console, results: Console, worker_ma
             on_turn=stage.turn,
             shortfall=stage.shortfall,
             patience=Patience(drain_ns=options.wire.deadlines.drain_ns),
+            on_loss=options.storm.on_loss,
+            hooks=Hooks(prepared.storms),
         )
         stage.finish(outcome)
     except OSError as exc:
@@ -86,6 +91,9 @@ class _Stage:
         self._prepared = prepared
         self._console = console
         self._facts = facts_of(options, prepared)
+        gathered = prepared.gathered
+        timings = [timing_of(script) for script in gathered.plan.scripts]
+        self._n_users = arriving_by_worker(timings, gathered.populations, prepared.n_workers)
         self._n_ended: Counter[int] = Counter()
         self._writer: RunWriter | None = None
         self._view: LiveView | None = None
@@ -94,7 +102,7 @@ class _Stage:
         for warning in warnings:
             _log.warning("%s", warning)
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        facts = replace(self._facts, started_at=started_at, notes=tuple(warnings))
+        facts = replace(self._facts, started_at=started_at, notes=(*self._facts.notes, *warnings))
         self._writer = open_run(self._prepared.directory, facts)
         self._view = LiveView(facts, self._prepared.thresholds, self._console)
 
@@ -106,10 +114,7 @@ class _Stage:
 
     def shortfall(self, worker: int) -> str | None:
         """Balance a worker's account: every user of its share must have come to an end."""
-        n_users, n_ended = (
-            len(range(worker, self._prepared.load.users, self._prepared.n_workers)),
-            self._n_ended[worker],
-        )
+        n_users, n_ended = self._n_users[worker], self._n_ended[worker]
         return f"{n_users - n_ended} of its {n_users} users had not ended" if n_ended < n_users else None
 
     def turn(self, now_s: float) -> str | None:

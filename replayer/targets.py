@@ -15,6 +15,7 @@ class TargetSpec:
         port: explicit or the scheme's default.
         addresses: the checked IP addresses that may be connected to, in the resolver's order; nothing else may.
             Empty only where a proxy reaches a name that this machine cannot resolve.
+        http: the version of HTTP that is spoken there, ``1.1`` or ``2``; sockets are opened over 1.1 in any case.
         via: number of the proxy among the run's (``replayer.reach.Reach.proxies``), or -1: directly.
     """
 
@@ -23,6 +24,7 @@ class TargetSpec:
     port: int
     addresses: tuple[str, ...]
     via: int = -1
+    http: str = "1.1"
 
     @property
     def authority(self) -> str:

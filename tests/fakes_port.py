@@ -100,8 +100,9 @@ class FakeSocket:
         self.target, self.headers = target, headers
         self.set_cookies: list[bytes] = []
         self.sent: list[bytes] = []
-        self.opened = False
+        self.opened = self.silenced = self.was_reset = False
         self.close_code = 0
+        self.failure = ""
 
     def send(self, data: bytes, *, is_text: bool) -> None:
         self.sent.append(data)
@@ -130,6 +131,13 @@ class FakeSocket:
         self.close_code = code
         if self._port.closes_politely:
             self._port.call_at(self._port.clock_ns + MS, lambda _a, _d: self.end(code), None)
+
+    def reset(self) -> None:
+        self.was_reset = True
+        self.abort()
+
+    def silence(self) -> None:
+        self.opened, self.silenced = False, True
 
     def abort(self) -> None:
         if self.opened:
@@ -207,6 +215,7 @@ class FakePort:
 
     def user_ended(self, user: Any) -> None:
         self.ended.append(user)
+        user._run.meter.count(f"sessions_{user.ending.value}")  # as the worker's crowd does
 
     def play(self, until_ms: float = 10_000_000) -> None:
         """Let time pass until nothing is left to happen or the clock reaches ``until_ms``."""

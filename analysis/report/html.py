@@ -13,8 +13,9 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from analysis.report.charts import chart_data
-from analysis.report.markup import Html, escape, tag
+from analysis.report.markup import Html, escape, join, tag
 from analysis.report.sections import WORDS, method, thresholds_table, tiles, verdict_strip, what_ran
+from analysis.report.storms import storms_section
 from analysis.report.tables import endpoint_table, failures, socket_table
 from analysis.report.text import format_instant, json_for_script
 from analysis.run import Run
@@ -41,7 +42,7 @@ def render_html(run: Run, summary: dict[str, Any]) -> str:
         time_charts=_time_charts(data),
         distribution=_distribution(data),
         endpoints=_section("Endpoints", "endpoints", endpoint_table(run)),
-        sockets=_sockets(run, data),
+        sockets=join(_sockets(run, data), _section("Reconnect storms", "storms", storms_section(summary["storms"]))),
         failures=_section("Failures and wrong answers", "failures", failures(run)),
         method=method(summary),
         data=json_for_script(data),

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.report.storms import storms_table
 from analysis.report.text import (
     format_count,
     format_ms,
@@ -22,6 +23,7 @@ from analysis.report.text import (
     plural,
     printable,
 )
+from analysis.series import STORMS
 
 _STYLES = {
     "pass": "bold green",
@@ -49,6 +51,7 @@ def render_terminal(summary: dict[str, Any], console: Console, *, directory: Pat
     _verdict(summary, console)
     _thresholds(summary["thresholds"], console, is_narrow=is_narrow)
     _series(summary["series"], console, is_narrow=is_narrow)
+    storms_table(summary["storms"], console, is_narrow=is_narrow)
     _errors(summary, console)
     _generator(summary["generator"], console)
     for sentence in summary["warnings"]:
@@ -108,7 +111,8 @@ def _thresholds(rows: list[dict[str, Any]], console: Console, *, is_narrow: bool
 
 
 def _series(series: list[dict[str, Any]], console: Console, *, is_narrow: bool) -> None:
-    rows = [entry for entry in series if not entry["labels"] or entry["name"] == "http"]
+    shown = (entry for entry in series if entry["name"] not in STORMS)
+    rows = [entry for entry in shown if not entry["labels"] or entry["name"] == "http"]
     if not rows:
         return
     columns = ["p95", "errors"] if is_narrow else ["n", "/s", "p50", "p95", "p99", "errors"]

@@ -33,9 +33,12 @@ _CLIENT, _SERVER = int(Peer.CLIENT), int(Peer.SERVER)
 _PEERS: dict[object, int] = {"send": _CLIENT, "request": _CLIENT, "outgoing": _CLIENT}
 _OPCODES = {1: Opcode.TEXT, 2: Opcode.BINARY, 9: Opcode.PING, 10: Opcode.PONG}
 _CLOSE_OPCODE = 8
+_TIMINGS = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
 _REASON_CHARS = 1024
 _NAME_CHARS = 200
 _MAX_SESSION = 1 << 20
+_ENCODING = b"content-encoding"
+_ENCODING_BYTES = len(_ENCODING)
 # Statuses of answers that carry no body (RFC 9110 §6.4.1).
 _BODILESS = {204, 304}
 
@@ -261,8 +264,7 @@ class Entries:
         ``|blocked|dns|connect (with ssl)|send|wait|receive|``, one after the other; -1 does not apply.
         """
         timings, ours = _map(entry.get("timings")), _map(entry.get("_rushhour"))
-        names = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
-        blocked, dns, connect, ssl, send, wait, receive = (duration_ns_of(timings.get(name)) for name in names)
+        blocked, dns, connect, ssl, send, wait, receive = map(duration_ns_of, map(timings.get, _TIMINGS))
         if exchange.origin.scheme == "http":
             # Playwright states one there too: when the connect ended.
             ssl = 0
@@ -340,9 +342,9 @@ class Entries:
             t_ns = exchange.start_ns + duration_ns_of(offset_ms)
             self._tape.add(EventType.NOTE, t_ns, exchange.connection, exchange.id, {"name": name, "value": value})
         content = _map(_map(entry.get("response")).get("content"))
-        media_type = str(content.get("mimeType") or "")
-        is_page = media_type.startswith("text/html") and exchange.status in (200, 304) and exchange.method == "GET"
-        if is_page and not self.document_url:
+        if self.document_url or exchange.method != "GET" or exchange.status not in (200, 304):
+            return
+        if str(content.get("mimeType") or "").startswith("text/html"):
             self.document_url = f"{exchange.origin}{exchange.target}"
 
 
@@ -402,5 +404,5 @@ def _upgrades(headers: Headers) -> bool:
 
 def _encoding(headers: Headers) -> str:
     """The content-encodings that headers name."""
-    value = b", ".join(value for name, value in headers if name.lower() == b"content-encoding")
+    value = b", ".join([v for name, v in headers if len(name) == _ENCODING_BYTES and name.lower() == _ENCODING])
     return "" if value.lower() == b"identity" else value.decode("latin-1")

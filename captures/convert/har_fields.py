@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -80,7 +81,7 @@ def message_ns_of(value: Any) -> int | None:
 
 def duration_ns_of(value: Any) -> int:
     """Read milliseconds; 0 where there are none, for -1 (does not apply) and for what cannot be."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = type(value) is float or type(value) is int
     return round(value * NS_PER_MS) if is_number and 0 < value < _LAST_MS else 0
 
 
@@ -161,24 +162,26 @@ def headers_of(values: Any) -> tuple[Headers, int]:
     found: list[tuple[bytes, bytes]] = []
     n_bad = n_cookies = 0
     for name, value, is_latin in _pairs(values):
-        if type(name) is not str:
-            n_bad += 1
-            continue
-        is_short = type(value) is str and len(value) < _SHORT_CHARS
-        fields = (_short_fields if is_short else _fields)(name, value, is_latin)
+        # The same few fields stand in thousands of entries.
+        if type(name) is str and type(value) is str and len(value) < _SHORT_CHARS:
+            fields = _short_fields(name, value, is_latin)
+        else:
+            fields = _fields(name, value, is_latin) if type(name) is str else None
         if fields is None:
-            n_bad += not name.startswith(":")
+            n_bad += type(name) is not str or not name.startswith(":")
             continue
         found += fields
-        n_cookies += len(name) == 6 and name.lower() == "cookie"
+        if len(name) == 6 and name.lower() == "cookie":
+            n_cookies += 1
     return joined_cookies(found) if n_cookies > 1 else tuple(found), n_bad
 
 
 def _pairs(values: Any) -> Iterator[tuple[Any, Any, bool]]:
     items = values.items() if isinstance(values, dict) else values if isinstance(values, list) else ()
     for item in items:
-        if isinstance(item, dict):
-            yield item.get("name"), item.get("value"), len(item) > 2 and item.get("_encoding") == "latin-1"
+        if type(item) is dict:
+            get = item.get
+            yield get("name"), get("value"), len(item) > 2 and get("_encoding") == "latin-1"
         elif isinstance(item, (list, tuple)) and len(item) == 2:
             yield item[0], item[1], False
         else:
@@ -191,7 +194,6 @@ def _fields(name: str, value: Any, is_latin: bool) -> tuple[tuple[bytes, bytes],
     return tuple((name.encode("ascii"), _encoded(line, is_latin)) for line in _lines(value))
 
 
-# The same few fields stand in thousands of entries.
 _short_fields = lru_cache(maxsize=8192)(_fields)
 
 
@@ -220,7 +222,7 @@ def joined_cookies(headers: list[tuple[bytes, bytes]]) -> Headers:
 
 def size_of(headers: Headers) -> int:
     """Bytes of names and values."""
-    return sum([len(name) + len(value) for name, value in headers])
+    return sum(map(len, chain.from_iterable(headers)))
 
 
 # Bodies.

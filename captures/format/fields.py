@@ -89,6 +89,8 @@ def _any(value: Any) -> Any:
         raise Flaw("a note that is not plain") from exc
 
 
+ENUMS = frozenset({Kind.PEER, Kind.OPCODE})
+"""Kinds whose check does nothing but put a number in words."""
 CHECKS: dict[Kind, Callable[[Any], Any]] = {
     Kind.HEADERS: _headers,
     Kind.PEER: _peer,

@@ -10,25 +10,13 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from enum import Enum
 from typing import Any
 
 from replayer.load.schedule import NEVER_NS, Arrival, LoadOptions, ScriptTiming, arrivals
-from replayer.load.shapes import shape_from_body, shape_to_body
+from replayer.load.shapes import Stages, shape_from_body, shape_to_body
+from replayer.load.stages import total_ns
+from replayer.user.ending import AtEnd
 from replayer.user.pacing import Pacing
-
-
-class AtEnd(Enum):
-    """What becomes of a user whose script ends before the run does."""
-
-    END = "end"
-    """It ends."""
-    RESTART = "restart"
-    """Its place is taken by a user with a fresh identity, who plays the script from the start."""
-    REPEAT = "repeat"
-    """It plays the steady part again, with the same login and the same sockets."""
-    HOLD = "hold"
-    """It stays: sockets open, heartbeats answered, still measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +43,13 @@ class PopulationLoad:
     identities: tuple[dict[str, str], ...] = ()
 
     @property
+    def ends_early(self) -> bool:
+        """Whether the end may come before a user does; stages end with their own users."""
+        return self.for_ns != NEVER_NS and not (
+            isinstance(self.load.shape, Stages) and self.for_ns >= total_ns(self.load.shape)
+        )
+
+    @property
     def suffix(self) -> str:
         """What is appended to the names of this population's own counters; empty where the run has one."""
         return f"@{self.name}" if self.name else ""
@@ -68,6 +63,17 @@ def n_users(populations: Sequence[PopulationLoad]) -> int:
 def population_of(populations: Sequence[PopulationLoad], script: int) -> int:
     """Return the number of the population that a script belongs to."""
     return bisect_right(populations, script, key=lambda population: population.first_script) - 1
+
+
+def scripts_played(
+    populations: Sequence[PopulationLoad], *, worker: int, n_workers: int
+) -> Iterator[tuple[int, PopulationLoad]]:
+    """Generate the numbers of the scripts that a worker's users play, in order, with their populations."""
+    for population in populations:
+        n_scripts, first = population.n_scripts, population.first_user
+        own = range((worker - first) % n_workers, population.load.users, n_workers)
+        for script in sorted({user % n_scripts for user in own[: n_scripts * n_workers]}):
+            yield population.first_script + script, population
 
 
 def crowd_arrivals(timings: Sequence[ScriptTiming], populations: Sequence[PopulationLoad]) -> Iterator[Arrival]:

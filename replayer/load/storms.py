@@ -22,7 +22,7 @@ as given, and which of its strikes.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -176,14 +176,15 @@ def parse_storm(text: str, *, origin: str = "--storm") -> Storm:
     return _Reader(text, origin, given).storm()
 
 
-def resolve_recorded(storms: Sequence[Storm], waits_ns: Sequence[int]) -> tuple[Storm, ...]:
-    """Give the policy ``recorded`` of some storms the waits of the capture.
+def resolve_recorded(storms: Sequence[Storm], read_waits: Callable[[], Sequence[int]]) -> tuple[Storm, ...]:
+    """Give the policy ``recorded`` of some storms the waits of the capture, read only where one asks for them.
 
     Raises:
         ConfigError: one of them asks for recorded waits, and the capture has none.
     """
     if not any(isinstance(storm.comeback.policy, Recorded) for storm in storms):
         return tuple(storms)
+    waits_ns = read_waits()
     if not waits_ns:
         raise ConfigError(
             "--storm: policy=recorded, but no session of the capture comes back after it lost a socket",
@@ -225,7 +226,7 @@ def storm_from_body(body: list[Any]) -> Storm:
     """Reverse ``storm_to_body``."""
     text, waits_ns = body
     storm = parse_storm(text)
-    return resolve_recorded([storm], waits_ns)[0] if waits_ns else storm
+    return resolve_recorded([storm], lambda: waits_ns)[0] if waits_ns else storm
 
 
 class _Reader:

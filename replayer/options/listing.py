@@ -9,6 +9,7 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
+from replayer.options.scenario import Scenario
 from replayer.options.setting import Setting
 
 _ORIGINS = {
@@ -23,15 +24,20 @@ def config_text(ctx: click.Context, table: Mapping[str, Any]) -> str:
 
     Every line ends with a comment: unit · default · origin. What is not set and has no default stands in a comment.
     """
-    return "\n".join(["[replay]", *_lines(ctx, table), ""])
+    rows = {**table}
+    populations = rows.pop("population", [])
+    lines = ["[replay]", *_lines(ctx, rows)]
+    for each in populations:
+        lines += ["", "[[replay.population]]", *(_line(name, value, "in force") for name, value in each.items())]
+    return "\n".join([*lines, ""])
 
 
 def _lines(ctx: click.Context, table: Mapping[str, Any]) -> Iterator[str]:
     listed = {param.long_name: param for param in ctx.command.params if isinstance(param, Setting)}
-    for name in table.keys() - listed.keys():
-        yield _line(name, table[name], "command line")
+    for name in sorted(table.keys() - listed.keys()):
+        yield _line(name, table[name], _origin_of(ctx, name))
     for name, param in listed.items():
-        remark = " · ".join(filter(None, (param.unit, _default_of(ctx, param), _origin_of(ctx, param))))
+        remark = " · ".join(filter(None, (param.unit, _default_of(param), _origin_of(ctx, param.name or ""))))
         yield _line(name, table.get(name), remark)
 
 
@@ -41,13 +47,17 @@ def _line(name: str, value: Any, remark: str) -> str:
     return f"{tomli_w.dumps({name: value}).rstrip()}  # {remark}"
 
 
-def _default_of(ctx: click.Context, param: Setting) -> str:
-    default = param.get_default(ctx)
+def _default_of(param: Setting) -> str:
+    default = param.default
     if param.is_flag or not isinstance(default, str | int | float):
         return ""  # required, not set, or a list
     return f"default {default}"
 
 
-def _origin_of(ctx: click.Context, param: click.Parameter) -> str:
-    source = ctx.get_parameter_source(param.name or "")
+def _origin_of(ctx: click.Context, name: str) -> str:
+    source = ctx.get_parameter_source(name)
+    scenario: Scenario | None = ctx.params.get("scenario")
+    if scenario is not None and (source is ParameterSource.DEFAULT_MAP or name == "capture"):
+        line = scenario.lines.get(name)
+        return f"{scenario.path}:{line}" if line else str(scenario.path)
     return _ORIGINS.get(source, "default") if source is not None else "default"

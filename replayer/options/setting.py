@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from captures.errors import ConfigError
 from captures.units import parse_duration_ns
@@ -50,6 +51,16 @@ def duration_setting(*names: str, **kwargs: Any) -> Declare:
     return setting(*names, unit="duration", callback=_duration, metavar="DUR", **kwargs)
 
 
+def names_of(settings: Sequence[Declare]) -> frozenset[str]:
+    """Return the long names of settings."""
+
+    def nothing() -> None:
+        """Carry the settings, as a command would."""
+
+    declared = with_settings(settings)(nothing)
+    return frozenset(param.long_name for param in declared.__click_params__)  # type: ignore[attr-defined]
+
+
 def with_settings(*groups: Sequence[Declare]) -> Declare:
     """Return the decorator that gives a command the settings of all groups, in this order."""
 
@@ -72,3 +83,9 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         return None if value is None else parse_duration_ns(value)
     except ConfigError as exc:
         raise click.BadParameter(str(exc), ctx, param) from exc
+
+
+def typed_in(ctx: click.Context) -> frozenset[str]:
+    """Return the names of the parameters that stand on the command line itself."""
+    names = (param.name or "" for param in ctx.command.params)
+    return frozenset(name for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE)

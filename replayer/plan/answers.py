@@ -13,6 +13,7 @@ from replayer.plan.requests import is_conditional
 
 _OK = 200
 _NOT_MODIFIED = 304
+_UNAUTHORIZED = frozenset({401, 403, 419, 440})
 
 
 class Expectations:
@@ -29,7 +30,7 @@ class Expectations:
         self._statuses.setdefault(route, set()).add(exchange.status)
         if answer.n_bytes >= 0:
             learner = self._learners.setdefault((route, exchange.status), Learner())
-            learner.add_shape(answer.n_bytes, answer.required, answer.non_empty)
+            learner.add_shape(answer.n_bytes, answer.document)
 
     def of(self, route: int, exchange: Exchange, *, is_whole: bool) -> Expectation:
         """Return what the answer to one recorded request must look like.
@@ -39,7 +40,7 @@ class Expectations:
         """
         if exchange.status is None:
             return Expectation()
-        statuses = self._with_ok(self._statuses[route], exchange)
+        statuses = self._with_ok(self._expected(route, exchange.status), exchange)
         if exchange.status == _NOT_MODIFIED and is_conditional(exchange.request_headers):
             return Expectation(statuses=statuses)
         content_type = media_type(exchange.response_headers).encode()
@@ -47,6 +48,10 @@ class Expectations:
         if learner is None or not is_whole:
             return Expectation(statuses=statuses, content_type=content_type)
         return learner.expectation(statuses=statuses, content_type=content_type)
+
+    def _expected(self, route: int, status: int) -> set[int]:
+        """Subtle: that one request of a route was recorded unauthorized does not make it right for the others."""
+        return {other for other in self._statuses[route] if other == status or other not in _UNAUTHORIZED}
 
     def _with_ok(self, statuses: Iterable[int], exchange: Exchange) -> tuple[int, ...]:
         """Subtle: the user asks without the recorded cache's condition, so 304 becomes 200."""

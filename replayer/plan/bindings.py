@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from captures.redact.inputs import is_placeholder
@@ -40,13 +40,20 @@ class Bindings:
         wall_ns: wall clock at the capture's time zero.
         passed_over: messages that are no steps, because they only answer.
         constants: values that no client made up for itself.
+        answers: received messages that answer one of the client's own.
 
     Attributes:
         awaited: received messages whose values are used.
     """
 
     def __init__(
-        self, reading: Reading, *, wall_ns: int, passed_over: set[EventRef], constants: frozenset[bytes]
+        self,
+        reading: Reading,
+        *,
+        wall_ns: int,
+        passed_over: set[EventRef],
+        constants: frozenset[bytes],
+        answers: Collection[EventRef] = (),
     ) -> None:
         self._reading = reading
         self._passed_over = passed_over
@@ -56,6 +63,9 @@ class Bindings:
         self._fillers: dict[EventRef, list[Filler]] = {}
         self._dropped: set[int] = set()
         for match in reading.matches:
+            if match.messages and match.sighting.event not in answers:
+                # What others say comes to everybody; the answer is this user's own.
+                match.sighting = next((s for s in match.messages if s.event in answers), match.sighting)
             if match.use.value in self._minted:
                 self._add(match.use, None)
             elif match.is_accepted:
@@ -67,7 +77,7 @@ class Bindings:
             filler.match.sighting.event
             for fillers in self._fillers.values()
             for filler in fillers
-            if filler.match is not None and filler.match.sighting.event[1] >= 0
+            if filler.match is not None and filler.match.sighting.event[1] >= 0 and not is_courtesy(filler.use)
         }
 
     def _find_minted(self, wall_ns: int) -> dict[bytes, str]:
@@ -75,7 +85,7 @@ class Bindings:
         minted: dict[bytes, str] = {}
         for use in self._reading.unmatched:
             if use.value not in self._constants and use.value not in brought and not is_credential_key(use.key):
-                generator = generator_of(use.value, wall_ns + self._at_ns(use.event))
+                generator = generator_of(use.value, wall_ns + self._at_ns(use.event), use.key)
                 if generator:
                     minted.setdefault(use.value, generator)
         return minted
@@ -99,9 +109,9 @@ class Bindings:
         return self._fillers.get(event, ())
 
     def producers(self, event: EventRef) -> Iterator[EventRef]:
-        """Yield the events whose values an event uses."""
+        """Yield the events whose values an event cannot do without."""
         for filler in self._fillers.get(event, ()):
-            if filler.match is not None:
+            if filler.match is not None and not is_courtesy(filler.use):
                 yield filler.match.sighting.event
 
     def keep_possible(self, numbers: dict[EventRef, int], needs: Sequence[Needs]) -> None:
@@ -111,7 +121,11 @@ class Bindings:
             kept = []
             for filler in fillers:
                 match = filler.match
-                if match is not None and (number is None or numbers.get(match.sighting.event) not in needs[number]):
+                producer = numbers.get(match.sighting.event, -1) if match is not None else -1
+                is_possible = number is not None and (
+                    producer in needs[number] or (is_courtesy(filler.use) and 0 <= producer < number)
+                )
+                if match is not None and not is_possible:
                     self._dropped.add(id(match))
                 else:
                     kept.append(filler)
@@ -171,6 +185,11 @@ class Bindings:
         if not looks_minted(use):
             return None
         return Left.CONSTANT if use.value in self._constants else Left.UNBOUND
+
+
+def is_courtesy(use: Use) -> bool:
+    """Tell whether a use is in a Referer: it follows where it can, but nothing waits for it."""
+    return use.place.startswith("referer ")
 
 
 def looks_minted(use: Use) -> bool:

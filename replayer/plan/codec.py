@@ -19,7 +19,7 @@ import msgpack
 from captures.errors import ReplayError
 from replayer.plan.records import Plan
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of ``records``: workers and caches refuse what they would misread."""
 
 

@@ -199,7 +199,11 @@ class _Compiler:
         reading, families = self._readings[session], self._families[session]
         replies = self._replies[session]
         bindings = Bindings(
-            reading, wall_ns=self._wall_ns, passed_over=self._answering(session), constants=self._constants
+            reading,
+            wall_ns=self._wall_ns,
+            passed_over=self._answering(session),
+            constants=self._constants,
+            answers={(position, paired.received) for position, rows in replies.items() for paired in rows},
         )
         routes = self._numbers[session]
         return Draft(self._shared, reading, bindings, routes=routes, families=families, replies=replies)
@@ -243,7 +247,7 @@ def _asked(reading: Reading) -> Iterator[Asked]:
     ids: dict[int, set[int]] = {}
     for match in reading.matches:
         use = match.use
-        if match.is_accepted and use.part is Part.TARGET and use.segment >= 0:
+        if (match.is_accepted or match.is_listed) and use.part is Part.TARGET and use.segment >= 0:
             ids.setdefault(use.event[0], set()).add(use.segment)
     for position, (exchange, origin, answer) in enumerate(_rows(reading)):
         if exchange.socket is None:

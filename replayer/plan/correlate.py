@@ -27,6 +27,9 @@ from replayer.plan.scoring import (
     ACCEPTED,
     TOKEN_CLASSES,
     Terms,
+    ValueClass,
+    is_id_key,
+    is_named_after,
     is_same_key,
     name_terms,
     shape_terms,
@@ -39,16 +42,22 @@ from replayer.plan.values import EventRef, Use
 _TOO_COMMON = 200
 _N_SESSIONS_FOR_CONSTANT = 3
 _MAX_OTHERS = 2
+_SHORT_CHARS = 8
+"""Values below this length mean different things at different places."""
+_MAX_NAMES = 32
+_MAX_MESSAGES = 6
 
 
 class _Entry:
     """What is known of one value so far."""
 
-    __slots__ = ("is_sent_first", "message", "n", "others", "position", "response")
+    __slots__ = ("by_name", "is_sent_first", "message", "messages", "n", "others", "position", "response")
 
-    def __init__(self, *, is_sent_first: bool) -> None:
+    def __init__(self, *, is_sent_first: bool, is_short: bool) -> None:
+        self.by_name: dict[tuple[str, str], Sighting] | None = {} if is_short else None
         self.response: Sighting | None = None
         self.message: Sighting | None = None
+        self.messages: tuple[Sighting, ...] = ()
         self.position: Sighting | None = None
         self.others: tuple[Sighting, ...] = ()
         self.n = 0
@@ -57,10 +66,14 @@ class _Entry:
     def add(self, sighting: Sighting) -> None:
         self.n += 1
         best = self.best()
+        if self.by_name is not None and len(self.by_name) < _MAX_NAMES:
+            name = (sighting.parent, sighting.key)
+            self.by_name[name] = _newer(self.by_name.get(name), sighting)
         if sighting.rank > STABLE:
             self.position = _newer(self.position, sighting)
         elif sighting.event[1] >= 0:
             self.message = self.message or sighting
+            self.messages = (*self.messages, sighting)[:_MAX_MESSAGES]
         else:
             self.response = _newer(self.response, sighting)
         if best is not None and best is not self.best():
@@ -68,6 +81,21 @@ class _Entry:
 
     def best(self) -> Sighting | None:
         return self.response or self.message or self.position
+
+    def best_for(self, use: Use) -> Sighting | None:
+        """Return the sighting that a use most likely means: of a short value the one whose names fit.
+
+        Subtle: 17 is the id of an order and of a user; only names tell which one ``/orders/17`` asks for.
+        """
+        best = self.best()
+        if not self.by_name or best is None or _fits(use, best):
+            return best
+        fitting = [sighting for sighting in self.by_name.values() if _fits(use, sighting)]
+        return min(fitting, key=lambda s: (s.rank > STABLE, -s.at_ns, s.event, s.place), default=best)
+
+
+def _fits(use: Use, sighting: Sighting) -> bool:
+    return is_named_after(use.key, sighting.parent, sighting.key) or is_same_key(use.key, sighting.key)
 
 
 def _newer(old: Sighting | None, new: Sighting) -> Sighting:
@@ -96,7 +124,8 @@ class Index:
         for value, sighting in seen:
             entry = self._entries.get(value)
             if entry is None:
-                entry = self._entries[value] = _Entry(is_sent_first=value in self._sent)
+                is_short = len(value) < _SHORT_CHARS
+                entry = self._entries[value] = _Entry(is_sent_first=value in self._sent, is_short=is_short)
             elif value in own:
                 entry.n += 1
                 continue
@@ -105,11 +134,16 @@ class Index:
     def match(self, use: Use) -> Match | None:
         """Return where the value of a use had been shown before it was sent, or None."""
         entry = self._entries.get(use.value)
-        best = entry.best() if entry is not None else None
+        best = entry.best_for(use) if entry is not None else None
         if entry is None or best is None:
             return None
         return Match(
-            use=use, sighting=best, n_sightings=entry.n, is_sent_first=entry.is_sent_first, others=entry.others
+            use=use,
+            sighting=best,
+            n_sightings=entry.n,
+            is_sent_first=entry.is_sent_first,
+            others=entry.others,
+            messages=entry.messages if best is entry.message else (),
         )
 
     def send(self, uses: Iterable[Use]) -> None:
@@ -125,8 +159,10 @@ class Match:
         n_sightings: how often the server had shown the value before.
         is_sent_first: the client sent it before the server ever showed it.
         others: what else was considered, the last first.
+        messages: where the sighting is a message: all that showed the value so far, it the first of them.
         terms: the score, term by term.
         is_accepted: whether it becomes a slot.
+        is_listed: it is a path segment, and a list in the answer of the path before it names it.
     """
 
     use: Use
@@ -134,8 +170,10 @@ class Match:
     n_sightings: int = 1
     is_sent_first: bool = False
     others: tuple[Sighting, ...] = ()
+    messages: tuple[Sighting, ...] = ()
     terms: Terms = field(default_factory=list)
     is_accepted: bool = False
+    is_listed: bool = False
 
     @property
     def score(self) -> int:
@@ -194,13 +232,20 @@ class Judge:
         use, sighting = match.use, match.sighting
         terms = [*shape_terms(use.value), *name_terms(use.key, sighting.key)]
         asked = self._asked(session, sighting.event)
-        if use.before and sighting.event[1] < 0 and _is_resource(use.before, asked.path):
+        is_named = is_named_after(use.key, sighting.parent, sighting.key)
+        if is_named:
+            terms.append((f"{use.key} is named after the {sighting.parent} whose {sighting.key} this is", 6))
+        is_said = sighting.rank > 3 and value_class(use.value) == ValueClass.WORDS  # A word in a page names nothing.
+        if use.before and sighting.event[1] < 0 and not is_said and _is_resource(use.before, asked.path):
             terms.append((f"the answer of {asked.path} named what is asked for below it", 4))
+            match.is_listed = sighting.rank == 3 and isinstance(sighting.path[-1], str)
             if asked.is_unsafe:
                 terms.append(("it was created there", 2))
+            elif use.value.isdigit() and is_id_key(sighting.key):
+                terms.append(("it is a number, and an id there", 2))
         if sighting.is_redirect:
             terms.append(("a redirect said so", 4))
-        if sighting.rank == 3 and value_class(use.value) not in TOKEN_CLASSES:
+        if sighting.rank == 3 and value_class(use.value) not in TOKEN_CLASSES and not is_named:
             terms.append(("known by its position in a list", -2))
         if match.is_sent_first:
             terms.append(("the client sent it before the server showed it", -4))

@@ -143,11 +143,11 @@ def _timers(nodes: Sequence[Node]) -> set[int]:
     ticks: set[int] = set()
     for numbers in groups.values():
         if len(numbers) >= TIMER_TICKS:
-            ticks.update(numbers[n] for n in _ticks([nodes[number] for number in numbers]))
+            ticks.update(numbers[n] for n in ticks_of([nodes[number] for number in numbers]))
     return ticks
 
 
-def _ticks(nodes: Sequence[Node]) -> range:
+def ticks_of(nodes: Sequence[Node]) -> range:
     """Return which of a route's nodes are ticks: all or none, but for a first one that came with the page.
 
     A timer's sends are more regular than what passes between an end and the next send, and people set timers to round

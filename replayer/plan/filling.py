@@ -13,8 +13,9 @@ from captures.bodies import header
 from captures.envelopes import Framing, jupyter_parts, without_length
 from captures.leaves import cookie_leaves
 from captures.records import Exchange, Message, Opcode
-from replayer.plan.bindings import Bindings, Filler
+from replayer.plan.bindings import Bindings, Filler, is_courtesy
 from replayer.plan.evidence import Consumer
+from replayer.plan.heartbeats import Heartbeat
 from replayer.plan.inputs import find_inputs
 from replayer.plan.origins import OriginFinder
 from replayer.plan.reading import Reading
@@ -24,6 +25,11 @@ from replayer.plan.scoring import Terms
 from replayer.plan.sightings import Sighting
 from replayer.plan.templates import SlotTable, Span, cut
 from replayer.plan.values import MAX_WALKED_BYTES, EventRef, Part, Use, split_list
+
+_LONG = 8
+"""Values of this length and more stand nowhere by chance."""
+_COUNTER_GAP = 1000
+"""Numbers of ticks begin so far above the recorded ones that no step of the script has the same."""
 
 
 class Filling:
@@ -40,7 +46,8 @@ class Filling:
         self._finder = finder
         self._page_host = page_host
         self._cookies: dict[bytes, bytes] = {}
-        self.slots = SlotTable()
+        framings = {reading.track.exchanges[position].id: log.framing for position, log in reading.logs.items()}
+        self.slots = SlotTable(lambda exchange: framings.get(exchange.id, Framing.PLAIN))
         self.consumers: dict[int, list[Consumer]] = {}
 
     # Requests.
@@ -77,8 +84,8 @@ class Filling:
         if not own and b"input." not in offered:
             return ()
         spans = [Span(filler.use.start, filler.use.end, self._slot(filler, step)) for filler in own]
-        for found in find_inputs(offered, is_json=False):
-            spans.append(Span(found.start, found.end, self.slots.input(found.column, found.codec)))
+        inputs = find_inputs(offered, is_json=False)
+        spans += [Span(found.start, found.end, self.slots.input(found.column, found.codec)) for found in inputs]
         return tuple(
             cut(offered[start:end], [_moved(span, -start) for span in spans if start <= span.start and span.end <= end])
             for start, end in split_list(offered)
@@ -173,6 +180,17 @@ class Filling:
         ]
         return tuple(piece for part in parts for piece in part), tuple(len(part) for part in parts)
 
+    def ticker(self, heartbeat: Heartbeat, data: bytes) -> Template:
+        """Return the template of a heartbeat, cut from its first tick."""
+        spans = []
+        for filler in _outermost(self._bindings.fillers(heartbeat.events[0])):
+            slot = self.slots.generated(filler.use.value, filler.generator, filler.use.coding)
+            spans.append(Span(filler.use.start, filler.use.end, slot))
+        for use, largest in heartbeat.counters:
+            slot = self.slots.generated(use.value, f"counter:{largest + _COUNTER_GAP}", use.coding)
+            spans.append(Span(use.start, use.end, slot))
+        return cut(data, spans)
+
     def responder(
         self,
         at: EventRef,
@@ -204,7 +222,10 @@ class Filling:
     # Spans.
 
     def _cut(self, raw: bytes, fillers: Iterable[Filler], step: int, place: str) -> Template:
-        spans = [Span(f.use.start, f.use.end, self._slot(f, step)) for f in _outermost(fillers)]
+        chosen = list(_outermost(fillers))
+        spans = [Span(f.use.start, f.use.end, self._slot(f, step)) for f in chosen]
+        if place in ("body", "message"):
+            spans += self._repeated(raw, chosen, spans)
         for found in find_inputs(raw, is_json=place in ("body", "message") and raw.lstrip()[:1] in (b"{", b"[")):
             slot = self.slots.input(found.column, found.codec)
             self._consume(slot, step, place, [])
@@ -219,6 +240,18 @@ class Filling:
             spans.append(Span(0, len(raw), self.slots.origin(origin, "authority", raw, is_escaped=False)))
         return cut(raw, spans)
 
+    def _repeated(self, raw: bytes, fillers: Sequence[Filler], spans: Sequence[Span]) -> list[Span]:
+        """Return further places of long values that a document holds anyway: in a key, inside a longer text."""
+        slots = {filler.use.value: span.slot for filler, span in zip(fillers, spans, strict=True)}
+        found = []
+        for value, slot in slots.items():
+            if len(value) < _LONG or raw.count(value) < 2:
+                continue
+            pattern = re.compile(rb"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % re.escape(value))
+            places = (match.span() for match in pattern.finditer(raw))
+            found += [Span(a, b, slot) for a, b in places if not any(s.start < b and a < s.end for s in spans)]
+        return found
+
     def _slot(self, filler: Filler, step: int) -> int:
         use, match = filler.use, filler.match
         if match is None:
@@ -226,7 +259,8 @@ class Filling:
             self._consume(slot, step, use.place, [])
             return slot
         exchange = self._reading.track.exchanges[match.sighting.event[0]]
-        plain = self.slots.extracted(match.sighting, use.value, exchange)
+        is_optional = is_courtesy(use) and match.sighting.event not in self._bindings.producers(use.event)
+        plain = self.slots.extracted(match.sighting, use.value, exchange, is_optional=is_optional)
         slot = self.slots.coded(plain, use.coding)
         self._consume(slot, step, use.place, match.terms)
         return slot

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
+
+from replayer.plan.scoring import ValueClass, entropy_bits, plain_key, value_class
 
 _NS_PER_S = 1_000_000_000
 _NS_PER_MS = 1_000_000
@@ -12,25 +15,60 @@ _NS_PER_MS = 1_000_000
 _MAX_AGE_MS_NS = 24 * 3600 * _NS_PER_S
 _MAX_AGE_S_NS = 600 * _NS_PER_S
 
-# Source: RFC 9562 §5.4, version 4 and variant 10.
-_UUID4 = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
+# Source: RFC 9562 §5, versions 1, 4, 6, 7 and variant 10: those that clients make. In a redacted capture stand-ins keep
+# the form but not the version.
+_UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+# Source: W3C Trace Context §3.2.2.
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
+_NONCE_KEYS = re.compile(
+    r"(?:c|client)?nonce|(?:client)?requestid|correlationid|idempotency(?:key|token)?|traceid|spanid|transactionid"
+    r"|clientmutationid|client(?:order|message|msg|request|session|instance)?id|msgid|messageid|tabid|deviceid"
+    r"|connectionid|boundary|cachebuster"
+)
+_HEX = re.compile(rb"[0-9a-f]{8,}")
+_ALNUM = re.compile(rb"[A-Za-z0-9]{8,}")
+_RANDOM_BITS = 2.75
+"""Eight letters that are all different have 3 bits each, eight of which two are alike 2.75."""
 # Source: ECMA-262 §21.4.4.36, Date.prototype.toISOString.
 _ISO = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
-def generator_of(value: bytes, wall_ns: int) -> str:
+def generator_of(value: bytes, wall_ns: int, key: str = "") -> str:
     """Return the name of the generator of a value that no response had shown, "" where it is none.
 
     Args:
         wall_ns: wall clock when the value was sent, ns since the epoch.
+        key: name of the place; random letters and digits are taken for minted only where it says so.
     """
-    if _UUID4.fullmatch(value):
-        return "uuid4"
+    if _UUID.fullmatch(value):
+        return "uuid7" if value[14:15] == b"7" else "uuid4"
+    if _TRACEPARENT.fullmatch(value):
+        return "traceparent"
+    if is_nonce_key(key):
+        return _nonce(value)
     if value.isdigit():
         return _epoch(value, wall_ns)
     if _ISO.fullmatch(value) and abs(_iso_ns(value) - wall_ns) <= _MAX_AGE_S_NS:
         return "iso"
     return ""
+
+
+@lru_cache(maxsize=4096)
+def is_nonce_key(key: str) -> bool:
+    """Tell whether a name is one that programs give to what they draw themselves."""
+    return _NONCE_KEYS.fullmatch(plain_key(key)) is not None
+
+
+def _nonce(value: bytes) -> str:
+    """Letters of one case, or digits alone, keep to what they are: a server may check the form."""
+    n = len(value)
+    if not 8 <= n <= 128 or value_class(value) in (ValueClass.FIXED, ValueClass.WORDS):
+        return ""
+    if value.isdigit():
+        return f"digits:{n}"
+    if _HEX.fullmatch(value):
+        return f"hex:{n}"
+    return f"alnum:{n}" if _ALNUM.fullmatch(value) and entropy_bits(value) >= _RANDOM_BITS else ""
 
 
 def _epoch(value: bytes, wall_ns: int) -> str:

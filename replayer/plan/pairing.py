@@ -10,6 +10,7 @@ responder: the server decides how often that happens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -101,8 +102,10 @@ def pair(logs: Sequence[SocketLog], names: Sequence[str]) -> Pairings:
         names: of the message kinds, by number.
     """
     responders = {rule.send_kind: rule for rule in _responders(logs, names)}
-    pairs = _by_echo(logs, names, responders)
-    done = {key.send_kind for key in pairs}
+    pairs, streams = _by_protocol(logs, names)
+    done = {key.send_kind for key in pairs} | streams
+    pairs |= _by_echo(logs, names, done | responders.keys())
+    done |= {key.send_kind for key in pairs}
     taken = {key.receive_kind for key in pairs}
     pairs |= _by_order(logs, names, skip=done | responders.keys(), taken=taken)
     replies: list[list[Paired]] = [[] for _ in logs]
@@ -124,6 +127,80 @@ class _Key(NamedTuple):
 
 
 _Pairs = dict[_Key, list[tuple[int, tuple[int, int]]]]
+
+
+# Ids of protocols.
+
+
+class _Protocol(NamedTuple):
+    """Where a protocol's messages say which one they answer; ``answers`` tells the kinds that do."""
+
+    rule: str
+    send_path: JsonPath
+    reply_path: JsonPath
+    answers: re.Pattern[str]
+
+
+_BY_FRAMING = {
+    Framing.SOCKET_IO: _Protocol("Socket.IO acknowledgement", ("id",), ("id",), re.compile("ack")),
+    Framing.PHOENIX: _Protocol("Phoenix reference", ("ref",), ("ref",), re.compile("phx_reply")),
+    Framing.SIGNALR: _Protocol("SignalR invocation", ("invocationId",), ("invocationId",), re.compile(r"completion.*")),
+    Framing.JUPYTER: _Protocol(
+        "Jupyter parent header", ("header", "msg_id"), ("parent_header", "msg_id"), re.compile(r".*_reply")
+    ),
+}
+_JSON_RPC = _Protocol("JSON-RPC id", ("id",), ("id",), re.compile(r".*"))
+_GRAPHQL = _Protocol("GraphQL over WebSocket id", ("id",), ("id",), re.compile("next|data"))
+_GRAPHQL_STARTS = ("subscribe", "start")
+_SUBSCRIPTION = re.compile(rb'"query"\s*:\s*"(?:\\n|\s|#[^\\]*\\n)*subscription\b')
+
+
+def _by_protocol(logs: Sequence[SocketLog], names: Sequence[str]) -> tuple[_Pairs, set[int]]:
+    """Return the pairs that a protocol's ids make, and the kinds of sends that begin streams: nothing answers those."""
+    pairs: _Pairs = {}
+    streams: set[int] = set()
+    for number, log in enumerate(logs):
+        open_sends: dict[bytes, tuple[int, int, _Protocol]] = {}
+        for entry in log.entries:
+            data = log.messages[entry.position].data
+            protocol = _protocol_of(log, names[entry.kind], data) if entry.is_sent else None
+            if entry.is_sent and names[entry.kind] in _GRAPHQL_STARTS and _SUBSCRIPTION.search(data):
+                streams.add(entry.kind)
+            elif protocol is not None:
+                key = _scalar(log.framing, data, protocol.send_path)
+                if key is not None:
+                    open_sends[key] = (entry.position, entry.kind, protocol)
+            elif open_sends and not entry.is_sent:
+                _close(open_sends, log, entry, names[entry.kind], number, pairs)
+    return {key: found for key, found in pairs.items() if key.send_kind not in streams}, streams
+
+
+def _protocol_of(log: SocketLog, name: str, data: bytes) -> _Protocol | None:
+    if log.framing is not Framing.PLAIN:
+        return _BY_FRAMING.get(log.framing)
+    if b'"jsonrpc"' in data:
+        return _JSON_RPC
+    return _GRAPHQL if name in _GRAPHQL_STARTS and b'"query"' in data else None
+
+
+def _close(
+    open_sends: dict[bytes, tuple[int, int, _Protocol]],
+    log: SocketLog,
+    entry: Entry,
+    name: str,
+    number: int,
+    pairs: _Pairs,
+) -> None:
+    """Pair a received message with the open send that it answers, if it answers one."""
+    protocol = next(iter(open_sends.values()))[2]
+    if not protocol.answers.fullmatch(name):
+        return
+    key = _scalar(log.framing, log.messages[entry.position].data, protocol.reply_path)
+    sent = open_sends.pop(key, None) if key is not None else None
+    if sent is not None:
+        position, kind, protocol = sent
+        row = _Key(kind, protocol.send_path, entry.kind, protocol.reply_path, protocol.rule)
+        pairs.setdefault(row, []).append((number, (position, entry.position)))
 
 
 # Echoed ids.

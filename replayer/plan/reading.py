@@ -11,11 +11,10 @@ from typing import Any
 
 from captures.bodies import header
 from captures.envelopes import Framing
-from captures.leaves import JsonPath
 from captures.records import Exchange, Opcode, Peer, Socket
 from replayer.plan.cookies import CookieLog
 from replayer.plan.correlate import Index, Match
-from replayer.plan.expectations import shape_of
+from replayer.plan.expectations import DocumentShape, shape_of_document
 from replayer.plan.messages import FamilyKey, Kinds
 from replayer.plan.pairing import Entry, Hit, SocketLog
 from replayer.plan.records import RouteKind
@@ -32,13 +31,12 @@ class Answer:
 
     Attributes:
         n_bytes: decoded size, -1 where the body was cut or could not be decoded.
-        required, non_empty: its paths (``expectations.shape_of``).
+        document: what it shows, None where it is no JSON.
         shape: for comparing routes.
     """
 
     n_bytes: int = -1
-    required: tuple[JsonPath, ...] = ()
-    non_empty: tuple[JsonPath, ...] = ()
+    document: DocumentShape | None = None
     shape: Shape = ()
 
 
@@ -175,8 +173,7 @@ def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, 
 
 
 def _answer(n_bytes: int, document: Any) -> Answer:
-    required, non_empty = shape_of(document)
-    return Answer(n_bytes, tuple(required), tuple(non_empty), shape_for_routes(document))
+    return Answer(n_bytes, shape_of_document(document), shape_for_routes(document))
 
 
 def _read_message(

@@ -9,7 +9,7 @@ All times are int nanoseconds; ``at_ns`` is relative to the start of the script.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, IntFlag
 
 from captures.envelopes import Framing
 from captures.records import Origin
@@ -92,6 +92,8 @@ class RouteKind(Enum):
     DOCUMENT = "document"
     ASSET = "asset"
     SOCKET = "socket"
+    ALONG = "along"
+    """Requests that were not asked for, but bring values that others need (``replayer.pruning``): measured apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +104,14 @@ class Slot:
         name: for people, unique in its script: ``access_token``, ``csrf_2``.
         kind: where its value comes from; ``detail`` as the kind says.
         recorded: the recorded value (of an ORIGIN slot the recorded text).
+        is_optional: until it is filled it holds the recorded value: of a Referer, which nothing waits for.
     """
 
     name: str
     kind: SlotKind
     detail: str = ""
     recorded: bytes = b""
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +152,34 @@ class Extractor:
     where: tuple[Anchor, ...] = ()
 
 
+class JsonKind(IntFlag):
+    """Kinds of JSON value; a set of them says what was seen at a path."""
+
+    NULL = 1
+    BOOLEAN = 2
+    NUMBER = 4
+    STRING = 8
+    ARRAY = 16
+    OBJECT = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a person demands of an answer or message, in a rules file.
+
+    Attributes:
+        path: a place that must be there; () for the whole.
+        min_items: of the array or object at ``path``; -1 demands that the place exists, no more.
+        max_bytes: of the decoded body or message; -1 for no limit. ``path`` and ``min_items`` mean nothing then.
+        is_warning: a breach is counted as a warning, not as a mismatch.
+    """
+
+    path: JsonPath = ()
+    min_items: int = -1
+    max_bytes: int = -1
+    is_warning: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """What the recording shows an answer or a message to look like.
@@ -156,8 +188,12 @@ class Expectation:
         statuses: allowed status codes; empty for messages.
         content_type: lower-case media type without parameters, or b"" for any.
         min_bytes, max_bytes: inclusive size range of the decoded body or message.
-        required: JSON paths that every recorded example has; empty where the body is not JSON.
+        required: JSON paths that every recorded example has; empty where the body is not JSON. ``0`` in a path stands
+            for the elements of an array: it says something only of arrays that have some.
         non_empty: JSON paths of arrays and objects that were never empty in the recording.
+        kinds: by position in ``required``, the ``JsonKind`` seen there; empty where nothing is known of them.
+        may_err: a recorded example said itself that something went wrong, so one more is no surprise.
+        demands: what a rules file demands beyond the recording.
     """
 
     statuses: tuple[int, ...] = ()
@@ -166,6 +202,9 @@ class Expectation:
     max_bytes: int = 1 << 62
     required: tuple[JsonPath, ...] = ()
     non_empty: tuple[JsonPath, ...] = ()
+    kinds: tuple[int, ...] = ()
+    may_err: bool = False
+    demands: tuple[Demand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,13 +394,11 @@ class Chain:
 
     Attributes:
         steps: REQUEST steps; the last one brings the credential.
-        extractors: what is read from the last one's answer besides its own extractors: a rotated refresh token.
         copies: (from, to) pairs of slots: after the chain, ``to`` holds what ``from`` holds, because both are one
             credential that the recording shows at two times.
     """
 
     steps: tuple[int, ...]
-    extractors: tuple[Extractor, ...] = ()
     copies: tuple[tuple[int, int], ...] = ()
 
 

@@ -32,6 +32,8 @@ _ASSET_TYPES = re.compile(
 )
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _GRAPHQL = re.compile(r"(?:^|[}\s])(query|mutation|subscription)\b\s*([A-Za-z_]\w*)?")
+# A symbol, a country, a currency: capitals and digits, as names of resources are not written.
+_SYMBOL = re.compile(r"(?=.*[A-Z])[A-Z0-9][A-Z0-9._^=-]{0,15}")
 _COMMENT = re.compile(r"#[^\n]*")
 
 Shape = tuple[str, ...]
@@ -145,9 +147,18 @@ def _merge(
 
 
 def _vary(words: set[str], shapes: set[Shape]) -> bool:
-    if len(shapes - {()}) == 1 and len(max(shapes)) >= _MIN_SHAPE:
+    known = shapes - {()}
+    if len(known) == 1 and len(max(shapes)) >= _MIN_SHAPE:
+        return True
+    if all(_SYMBOL.fullmatch(word) for word in words) and _are_alike(known):
         return True
     return len(words) >= _MANY_WORDS and not any("." in word for word in words)
+
+
+def _are_alike(shapes: set[Shape]) -> bool:
+    """Tell whether answers share most of their keys: optional ones come and go."""
+    common = set.intersection(*map(set, shapes)) if shapes else set()
+    return all(2 * len(common) >= len(shape) for shape in shapes)
 
 
 def _numbered(segments: Sequence[str]) -> str:

@@ -66,6 +66,7 @@ _CREDENTIALS = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|pin|otp|totp|mfacode|user(?:name)?|login|loginid|email|e?mailaddress"
     r"|account(?:name)?|clientsecret|apikey"
 )
+_TOKEN_CHARS = re.compile(rb"[A-Za-z0-9_\-+/=.~%:|@!$,;&?#\x80-\xff ]+")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -169,6 +170,21 @@ def is_same_key(used: str, shown: str) -> bool:
     return b in (singular(a) + "id", a + "id") or a in (singular(b) + "id", b + "id")
 
 
+@lru_cache(maxsize=65536)
+def is_named_after(used: str, parent: str, shown: str) -> bool:
+    """Tell whether a name speaks of the thing whose id was shown: ``orders`` or ``orderId`` of ``order.id``.
+
+    Args:
+        used: name at the consumer; of a path segment, the segment before.
+        parent: key of the object or list that the id was shown in.
+        shown: key of the id in there.
+    """
+    thing, name = singular(plain_key(parent)), plain_key(used)
+    if not thing or not name or not is_id_key(shown):
+        return False
+    return singular(name) == thing or name in (thing + plain_key(shown), thing + "id", plain_key(parent) + "id")
+
+
 def singular(word: str) -> str:
     """Return the singular of an English noun, as far as URLs need it."""
     if word.endswith("ies") and len(word) > 4:
@@ -192,6 +208,8 @@ def shape_terms(value: bytes) -> Terms:
         terms.append(("under 4 characters", -3))
     if kind in TOKEN_CLASSES:
         terms.append((f"looks like {kind}", 3))
+    if not _TOKEN_CHARS.fullmatch(value):
+        terms.append(("characters that tokens do not have", -4))
     if kind == ValueClass.FIXED:
         terms.append(("a constant of the protocol, a date, a version", -5))
     elif kind == ValueClass.WORDS:

@@ -7,7 +7,7 @@ are numbered in the order of the steps that use them; extractors are known when 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from captures.bodies import header
@@ -17,12 +17,24 @@ from replayer.plan.bindings import Bindings
 from replayer.plan.dependencies import Needs, Node, Why, dependencies
 from replayer.plan.evidence import ScriptEvidence, SlotEvidence
 from replayer.plan.filling import Filling
+from replayer.plan.heartbeats import Heartbeat, heartbeats_of, ready_of
 from replayer.plan.messages import FamilyKey, Kinds
 from replayer.plan.nodes import Nodes, is_given_up, is_kept_open, nodes_of
 from replayer.plan.origins import OriginFinder
 from replayer.plan.pairing import Paired, ResponderRule
 from replayer.plan.reading import Reading
-from replayer.plan.records import Expectation, Responder, Script, SlotKind, SocketScript, Step, StepKind
+from replayer.plan.records import (
+    Expectation,
+    Refresh,
+    Responder,
+    Script,
+    SlotKind,
+    SocketScript,
+    Step,
+    StepKind,
+    Ticker,
+)
+from replayer.plan.refreshing import Refreshing
 from replayer.plan.routes import is_unsafe, operation_of
 from replayer.plan.sightings import Sighting
 from replayer.plan.values import EventRef, Use
@@ -86,11 +98,21 @@ class Draft:
             replies=replies,
             awaited=bindings.awaited,
         )
-        self._nodes = self._found.nodes
+        self._heartbeats = heartbeats_of(
+            self._found.nodes,
+            reading.logs,
+            replies,
+            bindings,
+            opened_ns={position: _opened_ns(reading.track.exchanges[position]) for position in families},
+            closed_ns={node.socket: node.at_ns for node in self._found.nodes},
+            names=[shared.kinds.value(number) for number in range(len(shared.kinds.learners))],
+        )
+        self._nodes = [node for node in self._found.nodes if node.event not in self._heartbeats.replaced]
         self._numbers = {node.event: number for number, node in enumerate(self._nodes)}
         connects = [node.socket for node in self._nodes if node.kind is StepKind.CONNECT]
         self._sockets = {position: number for number, position in enumerate(connects)}
-        pairs = [(position, paired) for position, each in replies.items() for paired in each]
+        replaced = self._heartbeats.replaced
+        pairs = [(at, paired) for at, each in replies.items() for paired in each if (at, paired.sent) not in replaced]
         self._by_sent = {(position, paired.sent): paired for position, paired in reversed(pairs)}
         self._by_received = {(position, paired.received): paired for position, paired in reversed(pairs)}
         self._needs = dependencies(self._nodes, [self._data_needs(node) for node in self._nodes])
@@ -107,6 +129,8 @@ class Draft:
             Step(at_ns=node.at_ns - start_ns, extractors=tuple(extractors.get(node.event, ())), **fields)
             for node, fields in zip(self._nodes, drafts, strict=True)
         )
+        evidence = self._evidence()
+        steps, refreshes = self._with_refreshes(steps, evidence)
         script = Script(
             session=self._reading.track.session,
             start_ns=start_ns - self._shared.start_ns,
@@ -115,8 +139,27 @@ class Draft:
             slots=self._filling.slots.records(),
             sockets=sockets,
             cookies=self._filling.initial_cookies(),
+            refreshes=refreshes,
         )
-        return script, self._evidence()
+        return script, evidence
+
+    def _with_refreshes(
+        self, steps: tuple[Step, ...], evidence: ScriptEvidence
+    ) -> tuple[tuple[Step, ...], tuple[Refresh, ...]]:
+        exchanges = {
+            number: self._reading.track.exchanges[node.event[0]]
+            for number, node in enumerate(self._nodes)
+            if node.kind is StepKind.REQUEST
+        }
+        refreshing = Refreshing(steps, self._filling.slots.records(), evidence.slots, exchanges)
+        refreshes = tuple(refreshing.refreshes())
+        more = refreshing.extractors
+        if more:
+            steps = tuple(
+                replace(step, extractors=step.extractors + more[step.index]) if step.index in more else step
+                for step in steps
+            )
+        return steps, refreshes
 
     # Needs.
 
@@ -221,7 +264,28 @@ class Draft:
             closed_by_server=socket is not None and socket.closed_by is Peer.SERVER,
             close_code=code if code is not None else self._found.close_codes.get(position, 1000),
             responders=tuple(self._responder(position, rule, family, exchange) for rule in rules.values()),
+            tickers=tuple(self._ticker(each) for each in self._heartbeats.heartbeats if each.socket == position),
+            ready=self._ready(position),
         )
+
+    def _ticker(self, heartbeat: Heartbeat) -> Ticker:
+        message = self._reading.logs[heartbeat.socket].messages[heartbeat.events[0][1]]
+        return Ticker(
+            message_kind=heartbeat.kind,
+            payload=self._filling.ticker(heartbeat, message.data),
+            every_ns=heartbeat.every_ns,
+            first_ns=heartbeat.first_ns,
+            is_text=message.opcode is Opcode.TEXT,
+            reply_kind=heartbeat.reply_kind,
+            pairing=heartbeat.pairing,
+            n_recorded=len(heartbeat.events),
+        )
+
+    def _ready(self, position: int) -> tuple[int, ...]:
+        answers = {event: (event[0], paired.received) for event, paired in self._by_sent.items()}
+        opened_ns = _opened_ns(self._reading.track.exchanges[position])
+        events = ready_of(self._nodes, position, opened_ns, answers)
+        return tuple(self._numbers[event] for event in events if event in self._numbers)
 
     def _responder(self, position: int, rule: ResponderRule, family: FamilyKey, exchange: Exchange) -> Responder:
         example = self._shared.examples[family][rule.send_kind]
@@ -254,3 +318,7 @@ class Draft:
             others=self._bindings.others(sighting, slots.slot(number).recorded, self._numbers),
             consumers=consumers,
         )
+
+
+def _opened_ns(exchange: Exchange) -> int:
+    return exchange.socket.open_ns if exchange.socket is not None else exchange.start_ns

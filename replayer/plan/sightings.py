@@ -48,6 +48,7 @@ class Sighting:
             4 text.
         start, end: span in the header's value or the decoded body, where only a part of it is meant; else -1.
         is_redirect: it stands in a Location.
+        parent: of JSON: key of the object or list that holds it.
     """
 
     event: EventRef
@@ -62,6 +63,7 @@ class Sighting:
     start: int = -1
     end: int = -1
     is_redirect: bool = False
+    parent: str = ""
 
 
 class Wanted:
@@ -120,8 +122,8 @@ def _of_cookie(value: bytes, event: EventRef, at_ns: int, wanted: Wanted) -> Ite
     raw_name, _, rest = value.partition(b"=")
     raw = rest.partition(b";")[0].strip()
     name = raw_name.strip().decode("latin-1")
-    for plain, codec in {raw: Codec.RAW, unquote_to_bytes(raw): Codec.PERCENT}.items():
-        if plain in wanted.values and (codec is Codec.RAW or plain != raw):
+    for plain, codec in {unquote_to_bytes(raw): Codec.PERCENT, raw: Codec.RAW}.items():
+        if plain in wanted.values:
             yield (
                 plain,
                 Sighting(
@@ -174,7 +176,8 @@ def _of_location(
 def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted) -> Iterator[Seen]:
     """Yield what a parsed body or message shows."""
     for path, value, is_nested in find_json(document, wanted.leaves):
-        key = next((step for step in reversed(path) if isinstance(step, str)), "")
+        names = [step for step in path if isinstance(step, str)]
+        key = names[-1] if names else ""
         if type(value) is int and value < _SMALL and not is_id_key(key):
             continue
         has_position = any(isinstance(step, int) for step in path)
@@ -186,6 +189,7 @@ def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted) -> Itera
                 at_ns=at_ns,
                 source=Source.TEXT if is_nested else Source.JSON,
                 key=key,
+                parent=names[-2] if len(names) > 1 else "",
                 path=path,
                 codec=Codec.JSON_STRING if is_nested else Codec.RAW,
                 place="json /" + "/".join(map(str, path)),

@@ -5,17 +5,20 @@ Knows which value goes where, not why: verdicts come from ``correlate``.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from captures.leaves import Coding
+from captures.envelopes import Framing, open_document
+from captures.leaves import Coding, JsonPath
 from captures.records import Exchange
 from captures.redact.inputs import placeholder
-from replayer.plan.records import Codec, Extractor, Slot, SlotKind, Source, Template
+from replayer.plan.records import Anchor, Codec, Extractor, Slot, SlotKind, Source, Template
 from replayer.plan.requests import decoded_response
 from replayer.plan.scoring import PLAIN_CLASSES, singular, value_class
-from replayer.plan.sightings import Sighting
+from replayer.plan.sightings import STABLE, Sighting
 from replayer.plan.values import EventRef, is_id_like
 
 _NOT_NAME = re.compile(r"[^a-z0-9]+")
@@ -56,9 +59,14 @@ class SlotTable:
 
     Attributes:
         extractors: by event.
+
+    Args:
+        framing: returns what the messages of a socket are wrapped in, by its handshake.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, framing: Callable[[Exchange], Framing] = lambda _: Framing.PLAIN) -> None:
+        self._framing = framing
+        self._opened: tuple[EventRef, Any] = ((-1, -1), None)
         self._numbers: dict[tuple[object, ...], int] = {}
         self._slots: list[Slot] = []
         self._names: dict[str, int] = {}
@@ -95,22 +103,40 @@ class SlotTable:
         plain = self._number((SlotKind.INPUT, column), column, SlotKind.INPUT, column, placeholder(column))
         return plain if codec is Codec.RAW else self._derived(plain, codec)
 
-    def extracted(self, sighting: Sighting, value: bytes, exchange: Exchange, *, at: EventRef | None = None) -> int:
+    def extracted(
+        self,
+        sighting: Sighting,
+        value: bytes,
+        exchange: Exchange,
+        *,
+        at: EventRef | None = None,
+        is_optional: bool = False,
+    ) -> int:
         """Return the slot of a value that the server showed, and have it extracted there.
 
         Args:
             exchange: that showed it; for a message the handshake of its socket.
             at: what extracts it, where that is not the sighting's own event.
+            is_optional: the slot begins with the recorded value.
         """
         event = at or sighting.event
-        key = (event, sighting.source, sighting.name, sighting.path, sighting.start, sighting.codec, value)
+        anchor = (sighting.source, sighting.name, sighting.path, sighting.start, sighting.codec)
+        key = (event, *anchor, value, is_optional)
         number = self._numbers.get(key)
         if number is None:
             number = self._number(key, _name_of(sighting, exchange), SlotKind.EXTRACTED, "", value)
+            if is_optional:
+                self._slots[number] = replace(self._slots[number], is_optional=True)
             self.producers[number] = sighting
-            extractor = extractor_for(number, sighting, value, exchange)
+            extractor = extractor_for(number, sighting, value, exchange, lambda: self._open(event, exchange))
             self.extractors.setdefault(event, []).append(extractor)
         return number
+
+    def _open(self, event: EventRef, exchange: Exchange) -> Any:
+        """Return the document of an event; the last one is kept, because its values come one after the other."""
+        if self._opened[0] != event:
+            self._opened = (event, _document_of(exchange, event, self._framing(exchange)))
+        return self._opened[1]
 
     def coded(self, number: int, coding: Coding) -> int:
         """Return the slot that holds a slot's value as it is written in ``coding``."""
@@ -160,10 +186,17 @@ def _name_of(sighting: Sighting, exchange: Exchange) -> str:
 # Extractors.
 
 
-def extractor_for(slot: int, sighting: Sighting, value: bytes, exchange: Exchange) -> Extractor:
-    """Return what reads a value where it was sighted."""
+def extractor_for(
+    slot: int, sighting: Sighting, value: bytes, exchange: Exchange, document: Callable[[], Any]
+) -> Extractor:
+    """Return what reads a value where it was sighted.
+
+    Args:
+        document: opens the answer or message that showed it, None where it holds no document.
+    """
     if sighting.source is Source.JSON:
-        return Extractor(slot=slot, source=Source.JSON, path=sighting.path)
+        where = anchors_of(document(), sighting.path) if sighting.rank > STABLE else ()
+        return Extractor(slot=slot, source=Source.JSON, path=sighting.path, where=where)
     if sighting.source is Source.TEXT:
         return _text_extractor(slot, sighting, value, exchange)
     left = right = b""
@@ -173,6 +206,44 @@ def extractor_for(slot: int, sighting: Sighting, value: bytes, exchange: Exchang
     return Extractor(
         slot=slot, source=sighting.source, name=sighting.name, left=left, right=right, codec=sighting.codec
     )
+
+
+# Keys by which people and programs know an element, in order of preference; ids of any kind are no anchors.
+_ANCHOR_KEYS = ("slug", "code", "symbol", "name", "key", "type", "kind", "rel", "label", "title", "role", "category")
+_MAX_ANCHOR_CHARS = 64
+
+
+def anchors_of(document: Any, path: JsonPath) -> tuple[Anchor, ...]:
+    """Return how the elements on a path are known besides by their positions, as far as they are."""
+    anchors = []
+    for at, step in enumerate(path):
+        if isinstance(document, str) or document is None:
+            break
+        if isinstance(step, int) and isinstance(document, list):
+            anchor = _anchor(document, step, at)
+            anchors += [anchor] if anchor is not None else []
+        document = document[step]
+    return tuple(anchors)
+
+
+def _anchor(elements: list[Any], position: int, at: int) -> Anchor | None:
+    element = elements[position]
+    for key in _ANCHOR_KEYS if isinstance(element, dict) else ():
+        value = element.get(key)
+        if not isinstance(value, str) or not 0 < len(value) <= _MAX_ANCHOR_CHARS or is_id_like(value.encode()):
+            continue
+        if sum(isinstance(other, dict) and other.get(key) == value for other in elements) == 1:
+            return Anchor(at=at, key=key, value=value)
+    return None
+
+
+def _document_of(exchange: Exchange, event: EventRef, framing: Framing) -> Any:
+    try:
+        if event[1] >= 0 and exchange.socket is not None:
+            return open_document(framing, exchange.socket.messages[event[1]].data)
+        return json.loads(decoded_response(exchange))
+    except ValueError:
+        return None
 
 
 def _header_value(exchange: Exchange, sighting: Sighting, value: bytes) -> bytes:

@@ -140,9 +140,13 @@ def _of_url(raw: bytes, start: int, end: int, event: EventRef, *, part: Part, he
         use.segment, use.before = int(leaf.path[0]), before
         yield use
         before = f"{before}/{segment}"
-    for leaf in form_leaves(query, start + len(path) + 1, Coding.PERCENT):
+    query_at = start + len(path) + 1
+    for leaf in form_leaves(query, query_at, Coding.PERCENT):
         key = str(leaf.path[0])
         yield _use(leaf, event, part=part, header=header, key=key, place=f"{label}query {key}")
+    if query and b"=" not in query and b"&" not in query:
+        bare = Leaf(("",), query, query_at, query_at + len(query), Coding.PERCENT)
+        yield _use(bare, event, part=part, header=header, key="", place=f"{label}query")
 
 
 def _of_headers(exchange: Exchange, event: EventRef) -> Iterator[Use]:
@@ -241,7 +245,11 @@ def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: boo
         if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
             continue
         key = next((step for step in reversed(leaf.path) if isinstance(step, str)), "")
-        kind = "field" if leaf.coding is Coding.FORM or (is_form and leaf.is_text and leaf.coding is Coding.RAW) else "json"
+        kind = (
+            "field"
+            if leaf.coding is Coding.FORM or (is_form and leaf.is_text and leaf.coding is Coding.RAW)
+            else "json"
+        )
         place = f"{kind} /" + "/".join("*" if isinstance(step, int) else step for step in leaf.path)
         path = leaf.path if kind == "json" else ()
         yield _use(leaf, event, part=Part.BODY, key=key, place=place, path=path)

@@ -17,12 +17,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from replayer.load.populations import (
+    PopulationLoad,
+    load_from_body,
+    load_to_body,
+    population_from_body,
+    population_to_body,
+)
 from replayer.load.schedule import LoadOptions
-from replayer.load.shapes import shape_from_body, shape_to_body
+from replayer.load.storms import Storm, storm_from_body, storm_to_body
 from replayer.reach import Reach, reach_from_body, reach_to_body
 from replayer.targets import TargetSpec
-from replayer.wire.wires import WireKind
 from replayer.user.pacing import Deadlines, Pacing
+from replayer.wire.wires import WireKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,9 @@ class Assignment:
         reach: TLS, proxies and source addresses.
         sampled_users: how many seeded users have their steps kept whole.
         identities: input rows; user i takes row i mod rows. Empty where the plan has no inputs.
+        populations: who plays what and how, where the run has several groups of users or an end of its own; empty:
+            one population of ``load``, ``pacing`` and ``identities``. ``load.users`` is then the sum.
+        storms: when sockets are lost; every worker arms them all.
     """
 
     worker: int
@@ -57,13 +67,23 @@ class Assignment:
     reach: Reach = Reach()
     sampled_users: int = 200
     identities: tuple[dict[str, str], ...] = ()
+    populations: tuple[PopulationLoad, ...] = ()
+    storms: tuple[Storm, ...] = ()
+
+    def crowd(self, n_scripts: int) -> tuple[PopulationLoad, ...]:
+        """Return the populations of a plan with so many scripts, at least one."""
+        return self.populations or (
+            PopulationLoad(n_scripts=n_scripts, load=self.load, pacing=self.pacing, identities=self.identities),
+        )
 
 
 def assignment_to_body(assignment: Assignment) -> dict[str, Any]:
     """Return the assignment as msgpack can hold it."""
     body = _fields_of(assignment)
     body["targets"] = [_fields_of(target) for target in assignment.targets]
-    body["load"] = _fields_of(assignment.load) | {"shape": shape_to_body(assignment.load.shape)}
+    body["load"] = load_to_body(assignment.load)
+    body["populations"] = [population_to_body(population) for population in assignment.populations]
+    body["storms"] = [storm_to_body(storm) for storm in assignment.storms]
     body["pacing"] = assignment.pacing.value
     body["wire"] = assignment.wire.value
     body["reach"] = reach_to_body(assignment.reach)
@@ -73,12 +93,12 @@ def assignment_to_body(assignment: Assignment) -> dict[str, Any]:
 
 def assignment_from_body(body: dict[str, Any]) -> Assignment:
     """Reverse ``assignment_to_body``; tuples may have become lists on the way."""
-    load = dict(body["load"])
-    load["shape"] = shape_from_body(load["shape"])
     targets = (target | {"addresses": tuple(target["addresses"])} for target in body["targets"])
     rebuilt = {
         "targets": tuple(TargetSpec(**target) for target in targets),
-        "load": LoadOptions(**load),
+        "load": load_from_body(body["load"]),
+        "populations": tuple(map(population_from_body, body["populations"])),
+        "storms": tuple(map(storm_from_body, body["storms"])),
         "pacing": Pacing(body["pacing"]),
         "deadlines": Deadlines(**body["deadlines"]),
         "wire": WireKind(body["wire"]),

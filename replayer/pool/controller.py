@@ -13,7 +13,7 @@ it. A run has five phases::
 A worker is STARTING, READY, RUNNING, DONE or LOST, and may say only what ``_MAY_SAY`` lists for its state. GO is given
 at most once: the only transition to RUNNING is from READY, and no transition leads back. A worker that dies, reports an
 error of its own, breaks the conversation or falls silent is LOST: it is never started again, its users are never given
-to others, the rest is drained, and the run cannot pass.
+to others, the rest is drained (or, with ``OnLoss.CONTINUE``, plays on), and the run cannot pass.
 
 A slot is a delta keyed by (worker, second) and is merged once, whatever arrives twice. All times are int nanoseconds on
 CLOCK_MONOTONIC, which all processes of one machine share.
@@ -71,6 +71,15 @@ class Ending(Enum):
     """A worker was lost; the rest was drained."""
 
 
+class OnLoss(Enum):
+    """What becomes of the others when a worker is lost; the run cannot pass either way."""
+
+    ABORT = "abort"
+    """They are drained."""
+    CONTINUE = "continue"
+    """They play on, without its users."""
+
+
 _MAY_SAY = {
     State.STARTING: frozenset({Kind.READY, Kind.FAILED}),
     State.READY: frozenset({Kind.FAILED}),
@@ -118,6 +127,7 @@ class Controller:
         on_slot: called with every second-slot, once per worker and second.
         shortfall: asked when a worker says unbidden that it is done: what it left undone, or None.
         patience: deadlines.
+        on_loss: what becomes of the others when a running worker is lost.
     """
 
     def __init__(
@@ -127,7 +137,9 @@ class Controller:
         on_slot: Callable[[SecondSlot], None],
         shortfall: Callable[[int], str | None] = lambda _: None,
         patience: Patience | None = None,
+        on_loss: OnLoss = OnLoss.ABORT,
     ) -> None:
+        self._on_loss = on_loss
         self._executor = executor
         self._on_slot = on_slot
         self._shortfall = shortfall
@@ -309,7 +321,8 @@ class Controller:
         if self.ending is Ending.FINISHED:
             self.ending = Ending.LOST
         if self.phase is Phase.RUNNING:
-            self._drain(now_ns)
+            if self._on_loss is OnLoss.ABORT:
+                self._drain(now_ns)
         elif self.phase in (Phase.PREPARING, Phase.PREPARED):
             self._abort(now_ns)
 

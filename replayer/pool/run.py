@@ -13,13 +13,15 @@ from typing import Any, Self
 from analysis.slots import SecondSlot
 from captures.errors import ReplayError
 from captures.units import NS_PER_S
-from replayer.pool.controller import Controller, Ending, Patience, Phase
+from replayer.pool.controller import Controller, Ending, OnLoss, Patience, Phase
 from replayer.pool.executors.executor import Executor
+from replayer.pool.hooks import Hooks
 
 TURN_S = 0.2
 """Longest pause between two turns of the loop: what the live view needs."""
 
 _CLOSE_GRACE_S = 1.0
+_NEVER_NS = 1 << 62
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PREPARED = frozenset({Phase.PREPARED, Phase.OVER})
 _OVER = frozenset({Phase.OVER})
@@ -85,6 +87,8 @@ def run_workers(
     on_turn: Callable[[float], str | None],
     shortfall: Callable[[int], str | None] = lambda _: None,
     patience: Patience | None = None,
+    on_loss: OnLoss = OnLoss.ABORT,
+    hooks: Hooks | None = None,
 ) -> Outcome:
     """Run one worker per assignment body until all have ended; no process is left, whatever happens.
 
@@ -95,24 +99,29 @@ def run_workers(
         on_turn: called a few times a second with the seconds since t0, negative just before it; may return why the run
             is to be ended early.
         shortfall: asked when a worker says unbidden that it is done: what it left undone, or None.
+        on_loss: what becomes of the others when a worker is lost.
+        hooks: commands of storms, run while the run is.
 
     Raises:
         ReplayError: a worker was lost before the start; nothing was sent to the target.
     """
-    controller = Controller(executor, on_slot=on_slot, shortfall=shortfall, patience=patience)
+    controller = Controller(executor, on_slot=on_slot, shortfall=shortfall, patience=patience, on_loss=on_loss)
+    hooks = hooks or Hooks(())
     try:
         with Interrupts(executor.wake) as interrupts:
             controller.prepare(assignments, now_ns=time.monotonic_ns())
-            _pump(controller, executor, interrupts, until=_PREPARED, on_turn=on_turn)
+            _pump(controller, executor, interrupts, hooks, until=_PREPARED, on_turn=on_turn)
             if controller.phase is Phase.PREPARED:
                 on_ready(tuple(controller.notes))
                 controller.go(now_ns=time.monotonic_ns())
-                _pump(controller, executor, interrupts, until=_OVER, on_turn=on_turn)
+                _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
             end_ns = time.monotonic_ns()
             executor.close(_CLOSE_GRACE_S)
     except BaseException:
         executor.close(0)
         raise
+    finally:
+        hooks.close()
     if not controller.t0_ns and controller.ending is Ending.LOST:
         raise ReplayError(
             f"the run did not start: {'; '.join(controller.notes)}",
@@ -121,7 +130,7 @@ def run_workers(
     return Outcome(
         ending=controller.ending,
         lost=controller.lost,
-        notes=tuple(controller.notes),
+        notes=(*controller.notes, *hooks.notes),
         has_started=bool(controller.t0_ns),
         duration_s=max(0, end_ns - controller.t0_ns) / NS_PER_S if controller.t0_ns else 0.0,
     )
@@ -131,6 +140,7 @@ def _pump(
     controller: Controller,
     executor: Executor,
     interrupts: Interrupts,
+    hooks: Hooks,
     *,
     until: frozenset[Phase],
     on_turn: Callable[[float], str | None],
@@ -140,15 +150,23 @@ def _pump(
         for ordinal in interrupts.untold():
             _explain(ordinal, controller)
             controller.interrupt(now_ns=time.monotonic_ns())
-        pause_ns = controller.wake_at_ns - time.monotonic_ns()
-        for report in executor.reports(min(TURN_S, pause_ns / NS_PER_S)):
+        wake_ns = min(controller.wake_at_ns, _hook_ns(controller, hooks))
+        for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
             controller.take(report, now_ns=time.monotonic_ns())
         now_ns = time.monotonic_ns()
         controller.tick(now_ns=now_ns)
+        if controller.phase is Phase.RUNNING:
+            hooks.tick(now_ns - controller.t0_ns)
         if controller.t0_ns:
             why = on_turn((now_ns - controller.t0_ns) / NS_PER_S)
             if why is not None:
                 controller.break_off(why, now_ns=now_ns)
+
+
+def _hook_ns(controller: Controller, hooks: Hooks) -> int:
+    """When the next command is due, on the monotonic clock; far away where none is."""
+    next_ns = hooks.next_ns() if controller.phase is Phase.RUNNING else None
+    return _NEVER_NS if next_ns is None else controller.t0_ns + next_ns
 
 
 def _explain(ordinal: int, controller: Controller) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
+import sys
 import time
-from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -19,11 +21,11 @@ import uvloop
 from analysis.slotcodec import slot_to_body
 from captures.errors import ReplayError
 from captures.units import NS_PER_S
-from replayer.load.partition import share_of
-from replayer.load.schedule import Arrival, arrivals, timing_of
+from replayer.load.populations import scripts_played
 from replayer.plan.codec import plan_from_bytes
 from replayer.plan.records import Plan
 from replayer.pool.assignment import Assignment, assignment_from_body
+from replayer.pool.crowd import Crowd
 from replayer.pool.link import ControllerLink, open_link
 from replayer.pool.protocol import Kind
 from replayer.pool.timers import Timers
@@ -32,8 +34,9 @@ from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
 from replayer.user.port import Connection, Run, SocketConnection
 from replayer.user.steps import User
+from replayer.user.storm import Storms
 from replayer.wire.tally import Tally
-from replayer.wire.wires import Attempting, Opening, open_wire
+from replayer.wire.wires import Attempting, Opening, WireKind, open_wire
 
 if TYPE_CHECKING:
     from multiprocess.connection import Connection as Pipe
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.010
 """How often the loop shows that it is alive; what it is late by is ``generator.loop`` (hot_path: a stalled loop would
 otherwise hide as service time)."""
+_GC_THRESHOLDS = (10_000, 20, 50)
+"""Users make few cycles and many short-lived objects: with Python's own 700 collections cost 3 to 6 % of a busy worker,
+with these below 1 %, and a young collection still takes less than a grid step (docs/performance.md)."""
 FAREWELL_S = 5.0
 """How long the last words may take to reach the controller."""
 
@@ -67,7 +73,6 @@ class Worker:
         self._assigned: asyncio.Future[Assignment] = loop.create_future()
         self._granted: asyncio.Future[int] = loop.create_future()
         self._over: asyncio.Future[None] = loop.create_future()
-        self._users: set[User] = set()
         self._connections = Tally()
         self._sockets = Tally()
         self._lease_until_ns = 0
@@ -85,7 +90,8 @@ class Worker:
         elif kind is Kind.LEASE:
             self._lease_until_ns = max(self._lease_until_ns, body["until_ns"])
             if self._has_begun:
-                self._run.lease_until_ns = self._lease_until_ns
+                for run in self._crowd.runs:
+                    run.lease_until_ns = self._lease_until_ns
         elif kind is Kind.GO and not self._granted.done():
             self._granted.set_result(body["t0_ns"])
         elif kind is Kind.STOP:
@@ -133,6 +139,7 @@ class Worker:
         self._assignment = assignment
         self._plan: Plan = plan_from_bytes(assignment.plan)
         self._meter = Meter(assignment.worker)
+        self._populations = assignment.crowd(len(self._plan.scripts))
         self._scripts = self._linked_scripts()
         self._wire = open_wire(
             assignment.wire,
@@ -143,115 +150,116 @@ class Worker:
             on_error=self._connect_error,
             count=self._meter.count,
         )
+        self._wire.warm_up(assignment.targets)
         gc.collect()
+        gc.set_threshold(*_GC_THRESHOLDS)
         gc.freeze()  # Plan and scripts live as long as the process; no collection need look at them again.
 
     def _begin(self, t0_ns: int) -> None:
         assignment = self._assignment
-        self._run = Run(
-            plan=self._plan,
-            port=self,
-            meter=self._meter,
-            budget=Budget(time.monotonic_ns),
-            pacing=assignment.pacing,
-            deadlines=assignment.deadlines,
-            speed=assignment.load.speed,
-            max_gap_ns=assignment.load.max_gap_ns,
-            max_failures=assignment.max_failures,
-            start_ns=t0_ns,
-            key=assignment.per_run_key,
-            lease_until_ns=self._lease_until_ns,
-            clock=time.monotonic_ns,
-            request_ns=assignment.deadlines.request_ns,
+        runs = self._runs(assignment, t0_ns)
+        self._run = runs[0]
+        self._crowd = Crowd(
+            self._plan,
+            self._populations,
+            runs,
+            self._scripts,
+            worker=assignment.worker,
+            n_workers=assignment.n_workers,
+            sampled_users=assignment.sampled_users,
+            on_over=self._end,
         )
         self._has_begun = True
-        timings = [timing_of(script) for script in self._plan.scripts]
-        schedule = arrivals(timings, assignment.load)
-        self._arrivals = share_of(schedule, worker=assignment.worker, n_workers=assignment.n_workers)
-        self._n_pending = 0
-        self._arm_arrival(self._arrivals)
+        if assignment.storms:
+            self._arm_storms(assignment, runs)
+        self._crowd.begin()
         self._timers.call_at(t0_ns + NS_PER_S, self._second_over, None)
         self._heartbeat_ns = time.monotonic_ns()
         self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
 
-    def _arm_arrival(self, schedule: Iterator[Arrival]) -> None:
-        arrival = next(schedule, None)
-        self._is_exhausted = arrival is None
-        if arrival is not None:
-            self._timers.call_at(self._run.start_ns + arrival.at_ns, self._arrive, arrival)
-        elif not self._users:
-            self._end()
+    def _arm_storms(self, assignment: Assignment, runs: Sequence[Run]) -> None:
+        storms = Storms(
+            assignment.storms,
+            seed=assignment.load.seed,
+            plan=self._plan,
+            meter=self._meter,
+            port=self,
+            users=lambda: self._crowd.users,
+            is_stopping=lambda: self._run.is_stopping,
+        )
+        for run in runs:
+            run.storms = storms
+        storms.arm(self._run.start_ns)
 
-    def _arrive(self, arrival: Arrival, due_ns: int) -> None:
-        if self._run.is_stopping or self._over.done():
-            return
-        self._meter.count("users_started")
-        self._meter.count("sessions_started")
-        inputs = self._assignment.identities
-        row = inputs[arrival.user % len(inputs)] if inputs else {}
-        script = self._scripts[arrival.script]
-        user = User(arrival.user, script, self._run, row, is_sampled=self._is_sampled(arrival.user))
-        self._users.add(user)
-        user.start(due_ns)
-        self._arm_arrival(self._arrivals)
+    def _runs(self, assignment: Assignment, t0_ns: int) -> list[Run]:
+        """What the users of each population share; port, meter and budget are the same for all."""
+        budget = Budget(time.monotonic_ns)
+        return [
+            Run(
+                plan=self._plan,
+                port=self,
+                meter=self._meter,
+                budget=budget,
+                pacing=population.pacing,
+                deadlines=assignment.deadlines,
+                speed=population.load.speed,
+                max_gap_ns=population.load.max_gap_ns,
+                max_failures=assignment.max_failures,
+                start_ns=t0_ns,
+                key=assignment.per_run_key,
+                at_end=population.at_end,
+                lease_until_ns=self._lease_until_ns,
+                clock=time.monotonic_ns,
+                request_ns=assignment.deadlines.request_ns,
+            )
+            for population in self._populations
+        ]
 
     def _linked_scripts(self) -> dict[int, LinkedScript]:
         """Link, before the run begins, every script that a user of this worker will play."""
-        assignment, n_scripts = self._assignment, len(self._plan.scripts)
-        users = range(assignment.worker, assignment.load.users, assignment.n_workers)
+        assignment = self._assignment
+        targets = assignment.targets
+        if assignment.wire is WireKind.REFERENCE:
+            targets = tuple(replace(target, http="1.1") for target in targets)  # It reads requests as HTTP/1.1 text.
         return {
             number: LinkedScript(
                 self._plan,
                 self._plan.scripts[number],
-                targets=assignment.targets,
+                targets=targets,
                 added=assignment.headers,
                 meter=self._meter,
-                speed=assignment.load.speed,
-                max_gap_ns=assignment.load.max_gap_ns,
-                pacing=assignment.pacing,
+                speed=population.load.speed,
+                max_gap_ns=population.load.max_gap_ns,
+                pacing=population.pacing,
+                at_end=population.at_end,
             )
-            for number in sorted({user % n_scripts for user in users[: n_scripts * assignment.n_workers]})
+            for number, population in scripts_played(
+                self._populations, worker=assignment.worker, n_workers=assignment.n_workers
+            )
         }
 
-    def _is_sampled(self, user: int) -> bool:
-        assignment = self._assignment
-        if assignment.load.users <= assignment.sampled_users:
-            return True
-        digest = blake2b(b"%d/%d" % (assignment.load.seed, user), digest_size=8).digest()
-        return int.from_bytes(digest) % assignment.load.users < assignment.sampled_users
-
     def user_ended(self, user: User) -> None:
-        self._users.discard(user)
         self._wire.forget(user.number)
-        if not self._users and (self._is_exhausted or self._run.is_stopping):
-            self._end()
+        self._crowd.user_ended(user)
 
     def _stop(self, drain_until_ns: int) -> None:
         if not self._granted.done():
             self._end()
             return
-        self._run.is_stopping = True
-        for user in list(self._users):
-            user.stop()
-        if self._users:
-            self._timers.call_at(drain_until_ns, self._drained, None)
-        else:
-            self._end()
+        self._crowd.stop()
+        self._timers.call_at(drain_until_ns, self._drained, None)
 
     def _drained(self, _argument: None, _due_ns: int) -> None:
-        self._cut_users()
+        self._crowd.cut()
         self._end()
 
     def _end(self) -> None:
         if not self._over.done():
             self._over.set_result(None)
 
-    def _cut_users(self) -> None:
-        for user in list(self._users):
-            user.cut()
-
     async def _close(self) -> None:
-        self._cut_users()
+        if self._has_begun:
+            self._crowd.cut()
         self._timers.clear()
         if self._granted.done():
             self._heartbeat.cancel()
@@ -277,9 +285,11 @@ class Worker:
         while self._second < until:
             cpu_ns = time.process_time_ns()
             gauges = {
-                "users_active": len(self._users),
+                **self._crowd.gauges(),
                 "connections_open": self._connections.n,
                 "sockets_open": self._sockets.n,
+                "sockets_paused": self._sockets.n_paused,
+                "memory_kib": _peak_kib(),
             }
             slot = self._meter.take_slot(self._second, gauges, cpu_ns - self._cpu_ns)
             self._cpu_ns = cpu_ns
@@ -292,6 +302,7 @@ class Worker:
         self._heartbeat_ns = now_ns
         if now_ns >= self._run.start_ns:
             self._meter.loop_late(max(0, late_ns))
+            self._run.budget.refill(late_ns + int(HEARTBEAT_S * NS_PER_S))
         if not self._lease_has_run_out(now_ns):
             self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
 
@@ -369,6 +380,12 @@ class Worker:
             connection.expire(now_ns)
         else:
             self.watch(connection)
+
+
+def _peak_kib() -> int:
+    """Return the most memory this process has held; macOS counts it in bytes (getrusage(2))."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
 
 
 async def _first(awaited: asyncio.Future[Any], over: asyncio.Future[None]) -> Any:

@@ -8,67 +8,80 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from analysis.slots import Measure
-from replayer.plan.records import Expectation, JsonPath
-
-STATUS = "status"
-CONTENT_TYPE = "content_type"
-SIZE = "size"
-REQUIRED = "required"
-EMPTY = "empty"
-JSON = "json"
+from analysis.verification import CONTENT_TYPE, LOGIN, NO_BODY, SIZE, STATUS
+from captures.units import NS_PER_S
+from replayer.plan.records import Expectation
+from replayer.user.inspection import Inspection, is_login_page, unparsed
+from replayer.user.slots import Answer
 
 LEAST_BUDGET_NS = 20_000_000
 """A worker without a moment to spare still parses for 2 % of its time: a sample of every second is checked."""
 FIRST_BUDGET_NS = 150_000_000
 
-_ABSENT = object()
-
 
 class Budget:
-    """How much parsing for checks alone the current second still allows.
+    """How much parsing for checks alone is allowed: a bucket that fills all the time, up to the share of a second.
+
+    So a worker with time to spare checks everything, and a busy one a sample that is spread over the whole second.
 
     Args:
         clock: returns monotonic ns.
+
+    Attributes:
+        left_ns: what may still be spent; nothing is checked while it is not above 0.
     """
 
-    __slots__ = ("_clock", "_left_ns")
+    __slots__ = ("_clock", "_per_s_ns", "left_ns")
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._left_ns = FIRST_BUDGET_NS
+        self._per_s_ns = self.left_ns = FIRST_BUDGET_NS
 
     def renew(self, idle_ns: int) -> None:
-        """Begin the next second: half of what the last one left idle may go into parsing."""
-        self._left_ns = max(LEAST_BUDGET_NS, idle_ns // 2)
+        """Set the share of the next second: half of what the last one left idle may go into parsing."""
+        self._per_s_ns = max(LEAST_BUDGET_NS, idle_ns // 2)
 
-    def allows(self) -> bool:
-        """Tell whether an answer may be parsed now."""
-        return self._left_ns > 0
+    def refill(self, elapsed_ns: int) -> None:
+        """Add what ``elapsed_ns`` more of the second allow."""
+        self.left_ns = min(self._per_s_ns, self.left_ns + self._per_s_ns * elapsed_ns // NS_PER_S)
 
-    def check(self, measure: Measure, expectation: Expectation, document: Callable[[], Any]) -> str:
-        """Return the mismatch of a body, or ""; ``document`` parses it and raises ValueError where it is no JSON.
+    def check(self, measure: Measure, inspection: Inspection, answer: Answer) -> str:
+        """Return the mismatch of a body, or "".
 
-        ``measure`` counts it as eligible, and as checked where the budget allowed.
+        ``measure`` counts it as eligible, as checked where the budget allowed, and what a rule only warns of.
         """
+        return self.check_answer(measure, inspection, answer, "")
+
+    def check_answer(self, measure: Measure, inspection: Inspection, answer: Answer, mismatch: str) -> str:
+        """As ``check``, for an answer whose head or size may have shown a mismatch already: that one is said better."""
+        if mismatch:
+            return LOGIN if mismatch == CONTENT_TYPE and is_login_page(answer.text()) else mismatch
         measure.eligible += 1
-        if self._left_ns <= 0:
+        if self.left_ns <= 0:
             return ""
         measure.checked += 1
         started_ns = self._clock()
         try:
-            return check_document(expectation, document())
-        except (ValueError, RecursionError):
-            return JSON
+            return inspected(measure, inspection, answer)
         finally:
-            self._left_ns -= self._clock() - started_ns
+            self.left_ns -= self._clock() - started_ns
 
 
-def is_parsed(expectation: Expectation) -> bool:
-    """Tell whether the expectation says anything about the inside of a JSON body."""
-    return bool(expectation.required or expectation.non_empty)
+def inspected(measure: Measure, inspection: Inspection, answer: Answer) -> str:
+    """Return the mismatch of a body that is parsed now, or ""; ``measure`` counts what a rule only warns of."""
+    try:
+        document = answer.json()
+    except (ValueError, RecursionError) as exc:
+        return unparsed(answer.text(), exc)
+    n_bytes = len(answer.text())
+    mismatch = inspection.mismatch(document) if n_bytes <= inspection.max_bytes else SIZE
+    if not mismatch and inspection.has_warnings:
+        warned = inspection.warning(document, n_bytes)
+        if warned:
+            measure.warnings[warned] = measure.warnings.get(warned, 0) + 1
+    return mismatch
 
 
 def check_head(expectation: Expectation, status: int, content_type: bytes) -> str:
@@ -81,36 +94,13 @@ def check_head(expectation: Expectation, status: int, content_type: bytes) -> st
 
 
 def check_size(expectation: Expectation, n_bytes: int) -> str:
-    """Return ``size`` where a decoded body of ``n_bytes`` is out of range, or ""."""
-    return "" if expectation.min_bytes <= n_bytes <= expectation.max_bytes else SIZE
-
-
-def check_document(expectation: Expectation, document: Any) -> str:
-    """Return the mismatch of a parsed JSON document, or ""."""
-    for path in expectation.required:
-        if _at(document, path) is _ABSENT:
-            return REQUIRED
-    for path in expectation.non_empty:
-        value = _at(document, path)
-        if value is _ABSENT:
-            return REQUIRED
-        if value is None or value == [] or value == {}:
-            return EMPTY
-    return ""
+    """Return ``size`` where a decoded body of ``n_bytes`` is out of range, ``no_body`` where there is none, or ""."""
+    if expectation.min_bytes <= n_bytes <= expectation.max_bytes:
+        return ""
+    return SIZE if n_bytes else NO_BODY
 
 
 @lru_cache(maxsize=1024)
 def media_type(content_type: bytes) -> bytes:
     """Return the lower-case media type without parameters (RFC 9110 §8.3.1)."""
     return content_type.partition(b";")[0].strip().lower()
-
-
-def _at(document: Any, path: JsonPath) -> Any:
-    for key in path:
-        if isinstance(key, str):
-            if not isinstance(document, dict) or key not in document:
-                return _ABSENT
-        elif not isinstance(document, list) or not -len(document) <= key < len(document):
-            return _ABSENT
-        document = document[key]
-    return document

@@ -10,14 +10,12 @@ browsers do (RFC 9110 §9.2.2; counted as ``stale_reconnect``). There are no oth
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
-from replayer.wire import failures
 from replayer.user.linked_request import LinkedRequest
+from replayer.user.memory import Memory
 from replayer.user.port import Connection, Run
-
-if TYPE_CHECKING:
-    from replayer.user.steps import User
+from replayer.wire import failures
 
 CONNECTIONS_PER_ORIGIN = 6
 
@@ -31,12 +29,40 @@ class Waiting(NamedTuple):
     actual_ns: int = 0
 
 
+class Requester(Protocol):
+    """Who sends requests and is told what comes of them: a user, or the recovery of one of its sockets."""
+
+    @property
+    def number(self) -> int:
+        """Of the user."""
+
+    @property
+    def memory(self) -> Memory:
+        """What templates are rendered with."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+
+    def take_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
+        """A complete response is here; ``finish`` follows."""
+
+    def finish(self, step: int, end_ns: int) -> None:
+        """The request has ended with a response."""
+
+    def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
+        """The request has ended without one."""
+
+    def open_for_ns(self, index: int) -> int:
+        """Return how long a response that is kept open stays so."""
+
+
 class OriginConnections:
     """Implements ``http1.Owner`` for one user and origin."""
 
     __slots__ = ("_idle", "_n_dialing", "_open", "_origin", "_run", "_user", "_waiting")
 
-    def __init__(self, user: User, run: Run, origin: int) -> None:
+    def __init__(self, user: Requester, run: Run, origin: int) -> None:
         self._user = user
         self._run = run
         self._origin = origin

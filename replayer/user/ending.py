@@ -14,8 +14,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
+from captures.units import NS_PER_S
 from replayer.plan.records import Script, SlotKind, Step, StepKind, Template
+from replayer.user.meter import Meter
+
+
+class AtEnd(Enum):
+    """What becomes of a user whose script ends before the run does."""
+
+    END = "end"
+    """It ends."""
+    RESTART = "restart"
+    """Its place is taken by a user with a fresh identity, who plays the script from the start."""
+    REPEAT = "repeat"
+    """It plays the steady part again, with the same login and the same sockets."""
+    HOLD = "hold"
+    """It stays: sockets open, heartbeats answered, still measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +66,8 @@ def steady_of(script: Script, *, ideal_ns: Sequence[int], needs: Sequence[Collec
         played_ns: how long the script takes when it is played on time.
     """
     first = opening_length(script)
-    kept = [step.index for step in script.steps[first:] if not _is_once(script, step)]
+    seen = Counter((step.socket, step.kind, step.message_kind) for step in script.steps)
+    kept = [step.index for step in script.steps[first:] if not _is_once(script, step, seen)]
     inside = frozenset(kept)
     n_needs = [len(inside & frozenset(each)) for each in needs]
     roots = sorted((index for index in kept if not n_needs[index]), key=lambda index: (ideal_ns[index], index))
@@ -85,7 +102,7 @@ def closing_steps(script: Script) -> frozenset[int]:
     return frozenset(closes | {step.index for step in script.steps[last_close:] if step.is_unsafe})
 
 
-def next_pass_ns(*, pass_start_ns: int, length_ns: int, now_ns: int) -> int:
+def next_pass_ns(pass_start_ns: int, *, length_ns: int, now_ns: int) -> int:
     """Return when the next pass begins: in the recorded rhythm, or now where the last one took longer."""
     return max(now_ns, pass_start_ns + length_ns)
 
@@ -109,12 +126,33 @@ def _slots_of_credentials(script: Script) -> frozenset[int]:
     return frozenset(inputs | derived)
 
 
-def _is_once(script: Script, step: Step) -> bool:
+def _is_once(script: Script, step: Step, seen: Counter[tuple[int, StepKind, int]]) -> bool:
     """Tell whether a step belongs to its socket's life and not to the rhythm: what was recorded once is done once."""
     if step.kind is StepKind.CLOSE or step.kind is StepKind.CONNECT:
         return True
     if step.kind is StepKind.REQUEST:
         return step.kept_open  # It still streams.
     asked = script.steps[step.reply_to] if step.reply_to >= 0 else step
-    seen = Counter((each.socket, each.kind, each.message_kind) for each in script.steps)
     return seen[asked.socket, asked.kind, asked.message_kind] < 2
+
+
+class Pace:
+    """What a script's sessions lost against the recorded timeline (design §6): slip and stretch, once per session.
+
+    ``session.slip`` takes the largest slip of a session's steps. ``session.stretch`` takes how long the session took
+    as a multiple of its length on time; 1.0 is written as 1000 ms. Worked value: 12 s for a script of 10 s is 1200 ms.
+    """
+
+    __slots__ = ("_slip", "_stretch", "played_ns")
+
+    def __init__(self, meter: Meter, played_ns: int) -> None:
+        self.played_ns = played_ns
+        self._slip = meter.recorder("session.slip")
+        self._stretch = meter.recorder("session.stretch")
+
+    def note(self, took_ns: int, slip_ns: int) -> None:
+        """Take a session that was played to its end."""
+        self._slip.ok(0, 0, slip_ns, 0)
+        if self.played_ns:
+            stretch_ns = took_ns * NS_PER_S // self.played_ns
+            self._stretch.ok(0, 0, stretch_ns, 0)

@@ -6,18 +6,22 @@ Every user of the script shares the result. Lists are indexed by step, so that p
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from replayer.load.schedule import retime
+from replayer.load.schedule import played_duration_ns, retime, timing_of
 from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
 from replayer.targets import TargetSpec
+from replayer.user.ending import AtEnd, Pace, Steady, steady_of
+from replayer.user.framing import RenderedParts, rendered_payload, reply_key
+from replayer.user.inbox import inbox_of
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.meter import Meter, Recorder
 from replayer.user.pacing import Pacing
 from replayer.user.render import CookieSlots, Rendered, begin_with_cookies, link_http1, link_template
-from replayer.user.slots import encode, to_bytes, walk
+from replayer.user.render_http2 import RenderedHttp2, link_http2
+from replayer.user.slots import encode
+from replayer.user.tickers import link_tickers
 
 _SERIES_OF_SOCKET = {
     StepKind.CONNECT: "ws.connect",
@@ -33,6 +37,7 @@ class Handshake:
 
     target: Rendered
     headers: tuple[tuple[bytes, Rendered], ...]
+    subprotocols: tuple[Rendered, ...] = ()
 
 
 class LinkedScript:
@@ -50,12 +55,16 @@ class LinkedScript:
         requests: by step: of REQUEST steps.
         extractors: by step.
         recorders: by step: where its outcome is counted.
+        steady: the part that is played again, None where none is; pace: where a session's slip and stretch go.
+        tickers: by socket: its heartbeats.
         messages: by message kind: where received messages are counted.
+        inboxes: by socket: what is known of the messages that the server sends.
         drops: by socket: where a socket that the server ended too early is counted.
         derived: by slot: (slot, codec name) of the slots written from it in another coding.
         cookie_slot: number of the COOKIE_HEADER slot, or -1; two more values stand behind the last slot:
             cookie_line_slot, the whole header line or nothing, and cookie_start_slot, the pairs that others follow.
         generated: by step: the GENERATED slots (slot, generator) that it uses.
+        optional: slots that begin with a value (slot, value).
         hosts: by origin: recorded host, which cookies belong to.
     """
 
@@ -73,10 +82,13 @@ class LinkedScript:
         "handshakes",
         "hosts",
         "ideal_ns",
+        "inboxes",
         "inputs",
         "messages",
         "n_needs",
         "n_values",
+        "optional",
+        "pace",
         "paths",
         "recorders",
         "rendered",
@@ -84,9 +96,10 @@ class LinkedScript:
         "requests",
         "roots",
         "script",
-        "socket_kinds",
+        "steady",
         "steps",
         "think_ns",
+        "tickers",
     )
 
     def __init__(
@@ -100,6 +113,7 @@ class LinkedScript:
         speed: float,
         max_gap_ns: int | None,
         pacing: Pacing,
+        at_end: AtEnd = AtEnd.END,
     ) -> None:
         self.script = script
         self.steps = script.steps
@@ -107,17 +121,25 @@ class LinkedScript:
         self.generated = [self.generated_by(_template_of(step)) for step in script.steps]
         self.hosts = [origin.host for origin in plan.origins]
         self._link_times(script, speed, max_gap_ns)
-        self._link_needs(script, pacing)
+        needs = self._link_needs(script, pacing)
+        played_ns = played_duration_ns(timing_of(script), speed=speed, max_gap_ns=max_gap_ns)
+        self.pace = Pace(meter, played_ns)
+        self.steady: Steady | None = None
+        if at_end is AtEnd.REPEAT:
+            self.steady = steady_of(script, ideal_ns=self.ideal_ns, needs=needs, played_ns=played_ns)
         constants = _constants(script, targets)
         self.rendered = [self._render(step, targets, added, constants) for step in script.steps]
         self.handshakes = [self._handshake(step, added, constants) for step in script.steps]
         self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
+        self.tickers = link_tickers(plan, script, meter, constants)
         self.reply_keys = [self._reply_key(step) for step in script.steps]
         self.extractors = [step.extractors for step in script.steps]
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
         self.requests = [
-            LinkedRequest(step, rendered, recorder) if rendered is not None and step.request is not None else None
+            LinkedRequest(step, rendered, recorder)
+            if isinstance(rendered, Rendered | RenderedHttp2) and step.request
+            else None
             for step, rendered, recorder in zip(script.steps, self.rendered, self.recorders, strict=True)
         ]
         self.drops = [meter.recorder("ws.lifetime", route=plan.routes[s.route].name) for s in script.sockets]
@@ -125,7 +147,17 @@ class LinkedScript:
             meter.recorder("ws.message", route=plan.routes[kind.route].name, message=kind.name)
             for kind in plan.message_kinds
         ]
-        self.socket_kinds = [_kinds_of(plan, s.route) for s in script.sockets]
+        self.inboxes = [
+            inbox_of(
+                plan,
+                script,
+                number,
+                recorders=self.messages,
+                constants=constants,
+                generated_by=self.generated_by,
+            )
+            for number in range(len(script.sockets))
+        ]
 
     def _link_slots(self, script: Script, targets: Sequence[TargetSpec]) -> None:
         self.cookie_line_slot = len(script.slots)
@@ -135,6 +167,7 @@ class LinkedScript:
         self.derived: dict[int, list[tuple[int, str]]] = {}
         self._generators: dict[int, str] = {}
         self.inputs: list[tuple[int, str]] = []
+        self.optional = [(number, slot.recorded) for number, slot in enumerate(script.slots) if slot.is_optional]
         for number, slot in enumerate(script.slots):
             if slot.kind is SlotKind.COOKIE_HEADER:
                 self.cookie_slot = number
@@ -155,7 +188,7 @@ class LinkedScript:
         cap = max_gap_ns if max_gap_ns is not None else 1 << 62
         self.think_ns = [min(int(step.think_ns / speed), cap) for step in script.steps]
 
-    def _link_needs(self, script: Script, pacing: Pacing) -> None:
+    def _link_needs(self, script: Script, pacing: Pacing) -> list[tuple[int, ...]]:
         needs = [step.needs for step in script.steps]
         if pacing is Pacing.ASAP:
             needs = _recorded_order(script)
@@ -167,6 +200,7 @@ class LinkedScript:
                 dependents[needed].append(index)
         self.dependents = [tuple(each) for each in dependents]
         self.roots = sorted((i for i, n in enumerate(self.n_needs) if n == 0), key=lambda i: (self.ideal_ns[i], i))
+        return needs
 
     def _render(
         self,
@@ -174,14 +208,24 @@ class LinkedScript:
         targets: Sequence[TargetSpec],
         added: Sequence[tuple[bytes, bytes]],
         constants: dict[int, bytes],
-    ) -> Rendered | None:
+    ) -> Rendered | RenderedHttp2 | RenderedParts | None:
         if step.kind is StepKind.SEND:
-            return Rendered(link_template(step.payload, constants))
+            return rendered_payload(step, constants)
         if step.kind is not StepKind.REQUEST or step.request is None:
             return None
+        target = targets[step.origin]
+        if target.http == "2":
+            return link_http2(
+                step.request,
+                authority=target.authority.encode(),
+                scheme=target.scheme.encode(),
+                added=added,
+                constants=constants,
+                cookies=self._cookie_slots(),
+            )
         return link_http1(
             step.request,
-            authority=targets[step.origin].authority.encode(),
+            authority=target.authority.encode(),
             added=added,
             constants=constants,
             cookies=self._cookie_slots(),
@@ -199,7 +243,9 @@ class LinkedScript:
             if name.lower() not in replaced
         ]
         headers += [(name, Rendered((value,))) for name, value in added]
-        return Handshake(target=Rendered(link_template(step.request.target, constants)), headers=tuple(headers))
+        offered = tuple(Rendered(link_template(each, constants)) for each in step.request.subprotocol_templates)
+        target = Rendered(link_template(step.request.target, constants))
+        return Handshake(target=target, headers=tuple(headers), subprotocols=offered)
 
     def _cookie_slots(self) -> CookieSlots:
         return CookieSlots(self.cookie_slot, self.cookie_line_slot, self.cookie_start_slot)
@@ -215,17 +261,8 @@ class LinkedScript:
         if step.kind is not StepKind.SEND or step.reply < 0 or rendered is None or rendered.static is None:
             return None
         pairing = self.steps[step.reply].pairing
-        return reply_key(rendered.static, pairing.send_path) if pairing else None
-
-
-def reply_key(payload: bytes, path: tuple[str | int, ...]) -> bytes:
-    """Return the value at ``path`` of a JSON message, b"" where the path is empty or leads nowhere."""
-    if not path:
-        return b""
-    try:
-        return to_bytes(walk(json.loads(payload), path)) or b""
-    except ValueError:
-        return b""
+        framing = self.script.sockets[step.socket].framing
+        return reply_key(rendered.static, pairing.send_path, framing) if pairing else None
 
 
 def _template_of(step: Step) -> Template:
@@ -233,7 +270,8 @@ def _template_of(step: Step) -> Template:
     request = step.request
     if request is None:
         return step.payload
-    return (*request.target, *(part for _, value in request.headers for part in value), *request.body)
+    offered = (part for template in request.subprotocol_templates for part in template)
+    return (*request.target, *(part for _, value in request.headers for part in value), *request.body, *offered)
 
 
 def _constants(script: Script, targets: Sequence[TargetSpec]) -> dict[int, bytes]:
@@ -295,11 +333,3 @@ def _recorder(plan: Plan, step: Step, meter: Meter) -> Recorder:
     if step.message_kind >= 0:
         return meter.recorder(series, route=route.name, message=plan.message_kinds[step.message_kind].name)
     return meter.recorder(series, route=route.name)
-
-
-def _kinds_of(plan: Plan, route: int) -> dict[bytes, int]:
-    return {
-        kind.value.encode(): number
-        for number, kind in enumerate(plan.message_kinds)
-        if kind.route == route and not kind.is_sent
-    }

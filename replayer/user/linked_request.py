@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from replayer.plan.records import Source, Step
-from replayer.user.checks import is_parsed
+from replayer.user.inspection import Inspection, has_inside, inspection_of
 from replayer.user.meter import Recorder
 from replayer.user.render import Rendered
+from replayer.user.render_http2 import RenderedHttp2
 from replayer.wire.heads import NO_HEAD, Head
 
 _RETRIED = (b"GET", b"HEAD")
@@ -16,12 +17,12 @@ class LinkedRequest:
 
     Attributes:
         index: of the step; step: as planned; origin: number of the recorded origin.
-        rendered: the encoded request.
+        rendered: the encoded request; is_http2: for HTTP/2.
         recorder: where its outcome is counted.
         is_kept_open: the answer is a stream that stays open as long as the recorded one.
         is_head: the method is HEAD.
         is_retried: a browser sends it again where a reused connection closes without a byte of answer.
-        is_parsed: the expectation says something about the inside of a JSON body.
+        inspection: what is expected of the inside of a JSON body; None where nothing is.
         keeps_body: somebody reads the body.
         needs_answer: the answer has more to be asked than its head and its size.
         good_head: the head last found to be as expected; the same head again needs no second look.
@@ -32,8 +33,9 @@ class LinkedRequest:
         "good_head",
         "index",
         "is_head",
+        "is_http2",
         "is_kept_open",
-        "is_parsed",
+        "inspection",
         "is_retried",
         "keeps_body",
         "max_bytes",
@@ -45,19 +47,23 @@ class LinkedRequest:
         "step",
     )
 
-    def __init__(self, step: Step, rendered: Rendered, recorder: Recorder) -> None:
+    def __init__(self, step: Step, rendered: Rendered | RenderedHttp2, recorder: Recorder) -> None:
         assert step.request is not None
         self.index = step.index
         self.step = step
         self.origin = step.origin
         self.rendered = rendered
+        self.is_http2 = isinstance(rendered, RenderedHttp2)
         self.recorder = recorder
         self.is_kept_open = step.kept_open
         self.is_head = step.request.method == b"HEAD"
         self.is_retried = step.request.method in _RETRIED
-        self.is_parsed = is_parsed(step.expectation)
-        self.keeps_body = self.is_parsed or any(e.source in (Source.JSON, Source.TEXT) for e in step.extractors)
-        self.needs_answer = self.is_parsed or bool(step.extractors)
+        self.inspection: Inspection | None = None
+        if has_inside(step.expectation):
+            self.inspection = inspection_of(step.expectation)
+        reads_body = any(e.source in (Source.JSON, Source.TEXT) for e in step.extractors)
+        self.keeps_body = self.inspection is not None or reads_body
+        self.needs_answer = self.inspection is not None or bool(step.extractors)
         self.good_head: Head = NO_HEAD
         self.min_bytes = step.expectation.min_bytes
         self.max_bytes = step.expectation.max_bytes

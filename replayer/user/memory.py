@@ -35,6 +35,8 @@ class Memory:
         self._jar = Jar()
         self.broken: set[int] = set()
         self.values: list[bytes | None] = [None] * script.n_values
+        for slot, recorded in script.optional:
+            self._fill(slot, recorded)
         for slot, column in script.inputs:
             if column in inputs:
                 self._fill(slot, inputs[column].encode())
@@ -90,6 +92,13 @@ class Memory:
         host, path = self._script.hosts[step.origin], self._script.paths[step.index]
         wall_ns = self._port.wall_ns()
         return [self._jar.set(value, host, path, now_ns, wall_ns) for value in set_cookies]
+
+    def copy(self, source: int, target: int) -> None:
+        """Have a slot hold what another one holds, if that holds anything."""
+        value = self.values[source]
+        if value is not None:
+            self.broken.discard(target)
+            self._fill(target, value)
 
     def _fill(self, slot: int, value: bytes) -> None:
         self.values[slot] = value

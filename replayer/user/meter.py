@@ -80,13 +80,20 @@ def _add(buckets: dict[int, int], start_ns: int, end_ns: int) -> None:
 
 
 class Meter:
-    """All that one worker measures."""
+    """All that one worker measures.
+
+    Attributes:
+        messages_in, bytes_in: WebSocket messages received in the current second, and their payload; plain numbers,
+            because a call for each message would cost as much as reading it.
+    """
 
     def __init__(self, worker: int) -> None:
         self._worker = worker
         self._recorders: dict[SeriesKey, Recorder] = {}
         self._kept: dict[tuple[SeriesKey, str], int] = {}
         self._slot = SecondSlot(worker=worker, second=0)
+        self.messages_in = 0
+        self.bytes_in = 0
 
     def recorder(self, name: str, **labels: str) -> Recorder:
         """Return the recorder of a series, made at the first call."""
@@ -126,6 +133,7 @@ class Meter:
         """Return what was measured since the last call, as the slot of ``second``, and begin the next."""
         slot, self._slot = self._slot, SecondSlot(worker=self._worker, second=second + 1)
         slot.second = second
+        self._take_messages(slot)
         slot.gauges = gauges
         slot.cpu_ns = cpu_ns
         empty = Measure()
@@ -136,6 +144,13 @@ class Meter:
                 recorder.measure = Measure()
                 self._sum_up(slot, measure)
         return slot
+
+    def _take_messages(self, slot: SecondSlot) -> None:
+        for name in ("messages_in", "bytes_in"):
+            n = getattr(self, name)
+            if n:
+                slot.counts[name] = slot.counts.get(name, 0) + n
+                setattr(self, name, 0)
 
     def _sum_up(self, slot: SecondSlot, measure: Measure) -> None:
         if measure.eligible:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from replayer.plan.records import Plan
 from replayer.user.checks import Budget
+from replayer.user.ending import AtEnd
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.wire.heads import Head
+
+if TYPE_CHECKING:
+    from replayer.user.storm import Storms
 
 
 class Connection(Protocol):
@@ -21,8 +25,6 @@ class Connection(Protocol):
 
     head: Head
     body_bytes: int
-    keeps_alive: bool
-    is_alive: bool
     n_sent: int
     has_answer_bytes: bool
     is_busy: bool
@@ -32,6 +34,14 @@ class Connection(Protocol):
     intended_ns: int
     actual_ns: int
     request: Any
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the answer leaves the connection usable."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a request can still be written."""
 
     @property
     def body(self) -> bytes:
@@ -51,6 +61,7 @@ class SocketConnection(Protocol):
     """A WebSocket as the user sees it (``replayer.wire.websocket`` describes the methods)."""
 
     set_cookies: list[bytes]
+    failure: str
 
     def send(self, data: bytes, *, is_text: bool) -> None:
         """Send one message."""
@@ -63,6 +74,12 @@ class SocketConnection(Protocol):
 
     def abort(self) -> None:
         """End the connection at once."""
+
+    def reset(self) -> None:
+        """Cut the TCP connection with RST, as a crashed machine's kernel does."""
+
+    def silence(self) -> None:
+        """Be as if the network had gone away: read and send nothing more; only ``abort`` ends it."""
 
 
 class Port(Protocol):
@@ -110,7 +127,10 @@ class Run:
         start_ns: monotonic instant of the run's start; times in records are relative to it.
         key: secret of the run that minted values derive from.
         clock: CLOCK_MONOTONIC in ns, as ``port.now_ns``, without a call between.
+        is_stopping: no step begins any more; is_retiring: because ``--for`` is over, as planned.
+        at_end: what a user does whose script is over.
         request_ns: ``deadlines.request_ns``, at hand.
+        storms: what the run's storms have in common; None where there are none.
         lease_until_ns: until when the worker may send without asking its port (monotonic ns).
     """
 
@@ -128,4 +148,7 @@ class Run:
     clock: Callable[[], int]
     request_ns: int
     is_stopping: bool = False
+    is_retiring: bool = False
+    at_end: AtEnd = AtEnd.END
     lease_until_ns: int = 0
+    storms: Storms | None = None

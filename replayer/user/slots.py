@@ -15,7 +15,10 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
 
-from replayer.plan.records import Codec, Extractor, JsonPath, Source
+import msgpack
+
+from captures.envelopes import Framing, open_document
+from replayer.plan.records import Anchor, Codec, Extractor, JsonPath, Source
 
 _ABSENT = object()
 
@@ -47,6 +50,18 @@ def _json_inside(value: bytes) -> bytes:
     ]
 
 
+def _unpacked(value: bytes) -> bytes:
+    return to_bytes(msgpack.unpackb(value, raw=False)) or b""
+
+
+def _packed_int(value: bytes) -> bytes:
+    """Subtle: an id that was a number in the recording may be a text at the target; it is sent as what it is."""
+    try:
+        return bytes(msgpack.packb(int(value)))
+    except (ValueError, OverflowError):
+        return encode(value, Codec.MSGPACK_STRING)
+
+
 _DECODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.RAW: _identity,
     Codec.PERCENT: unquote_to_bytes,
@@ -55,6 +70,8 @@ _DECODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.JSON_STRING: lambda v: str(json.loads(b'"' + v + b'"')).encode("utf-8", "surrogateescape"),
     Codec.BASE64: lambda v: base64.b64decode(_unpad(v), validate=True),
     Codec.BASE64URL: lambda v: base64.urlsafe_b64decode(_unpad(v)),
+    Codec.MSGPACK_STRING: _unpacked,
+    Codec.MSGPACK_INT: _unpacked,
 }
 _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.RAW: _identity,
@@ -64,6 +81,8 @@ _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.JSON_STRING: _json_inside,
     Codec.BASE64: base64.b64encode,
     Codec.BASE64URL: lambda v: base64.urlsafe_b64encode(v).rstrip(b"="),
+    Codec.MSGPACK_STRING: lambda v: bytes(msgpack.packb(v.decode("utf-8", "surrogateescape"))),
+    Codec.MSGPACK_INT: _packed_int,
 }
 
 
@@ -74,20 +93,36 @@ class Answer:
         headers: lower-case names and values; empty for messages.
         cookies: (name, value) of the cookies this answer set.
         body: returns the decoded body.
+        framing: what a message is wrapped in.
     """
 
-    __slots__ = ("_body", "_cookies", "_headers", "_json")
+    __slots__ = ("_body", "_cookies", "_framing", "_headers", "_json", "_text")
 
     def __init__(
         self,
         headers: Iterable[tuple[bytes, bytes]],
         cookies: Iterable[tuple[bytes, bytes]],
         body: Callable[[], bytes],
+        framing: Framing = Framing.PLAIN,
     ) -> None:
         self._headers = headers
         self._cookies = cookies
         self._body = body
+        self._framing = framing
         self._json: Any = _ABSENT
+        self._text: bytes | None = None
+
+    def text(self) -> bytes:
+        """Return the decoded body, b"" where it cannot be decoded."""
+        try:
+            return self._read()
+        except ValueError:
+            return b""
+
+    def _read(self) -> bytes:
+        if self._text is None:
+            self._text = self._body()
+        return self._text
 
     def json(self) -> Any:
         """Return the parsed body.
@@ -96,7 +131,7 @@ class Answer:
             ValueError: it is not JSON.
         """
         if self._json is _ABSENT:
-            self._json = json.loads(self._body())
+            self._json = open_document(self._framing, self._read())
         return self._json
 
     def find(self, extractor: Extractor) -> bytes | None:
@@ -116,9 +151,9 @@ class Answer:
     def _raw(self, extractor: Extractor) -> bytes | None:
         source = extractor.source
         if source is Source.JSON:
-            return to_bytes(walk(self.json(), extractor.path))
+            return to_bytes(walk(self.json(), extractor.path, extractor.where))
         if source is Source.TEXT:
-            return between(self._body(), extractor.left, extractor.right)
+            return between(self._read(), extractor.left, extractor.right)
         pairs = self._headers if source is Source.HEADER else self._cookies
         wanted = extractor.name.encode("latin-1")
         for name, value in pairs:
@@ -137,16 +172,35 @@ def between(text: bytes, left: bytes, right: bytes) -> bytes | None:
     return text[start:end] if end >= 0 else None
 
 
-def walk(document: Any, path: JsonPath) -> Any:
-    """Return the value at a JSON path, or None where the path leaves the document."""
-    for key in path:
+def walk(document: Any, path: JsonPath, where: tuple[Anchor, ...] = ()) -> Any:
+    """Return the value at a JSON path, or None where the path leaves the document.
+
+    Args:
+        where: how elements of lists on the way are found; without one, or where none is like it, by position.
+    """
+    anchors = {anchor.at: anchor for anchor in where}
+    for at, key in enumerate(path):
         if isinstance(key, int):
-            if not isinstance(document, list) or not -len(document) <= key < len(document):
+            if not isinstance(document, list):
+                return None
+            found = _anchored(document, anchors[at]) if at in anchors else None
+            if found is not None:
+                document = found
+                continue
+            if not -len(document) <= key < len(document):
                 return None
         elif not isinstance(document, dict) or key not in document:
             return None
         document = document[key]
     return document
+
+
+def _anchored(elements: list[Any], anchor: Anchor) -> Any:
+    """Return the first element that holds the anchor's value, or None."""
+    for element in elements:
+        if isinstance(element, dict) and element.get(anchor.key) == anchor.value:
+            return element
+    return None
 
 
 def to_bytes(value: Any) -> bytes | None:
@@ -182,7 +236,8 @@ class Mint:
         return out[:n_bytes]
 
     def make(self, generator: str, wall_ns: int) -> bytes:
-        """Return a value of the named generator: ``uuid4``, ``epoch_s``, ``epoch_ms``, ``iso`` or ``hex:<n>``.
+        """Return a value of the named generator: ``uuid4``, ``uuid7``, ``epoch_s``, ``epoch_ms``, ``iso``,
+        ``hex:<n>``, ``digits:<n>``, ``alnum:<n>``, ``traceparent`` or ``counter:<n>``, numbers above n that grow.
 
         Raises:
             ValueError: there is no such generator.
@@ -197,15 +252,41 @@ class Mint:
         if name == "iso":
             moment = datetime.fromtimestamp(wall_ns / 1e9, UTC)
             return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+        if name == "uuid7":
+            return _uuid(wall_ns // 1_000_000, self._digest(16))
+        if name == "counter":
+            self._n += 1
+            return b"%d" % (int(size) + self._n)
+        if name == "traceparent":
+            return b"00-%s-%s-01" % (self._digest(16).hex().encode(), self._digest(8).hex().encode())
+        if name in _ALPHABETS:
+            letters = _ALPHABETS[name]
+            return bytes(letters[byte % len(letters)] for byte in self._digest(int(size)))
         if name == "hex":
             return self._digest((int(size) + 1) // 2).hex()[: int(size)].encode()
         raise ValueError(f"no generator named {generator!r}")
 
 
+# The first digit of a number is never 0 where all are drawn from 1 to 9.
+_ALPHABETS = {
+    "digits": b"123456789",
+    "alnum": b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+}
+
+
 def _uuid4(raw: bytes) -> bytes:
     """RFC 9562 §5.4: version 4 in the high nibble of octet 6, variant 10 in octet 8."""
+    return _uuid_text(raw, 0x40)
+
+
+def _uuid(wall_ms: int, raw: bytes) -> bytes:
+    """RFC 9562 §5.7: version 7, 48 bits of milliseconds in front."""
+    return _uuid_text(wall_ms.to_bytes(6, "big") + raw[6:], 0x70)
+
+
+def _uuid_text(raw: bytes, version: int) -> bytes:
     octets = bytearray(raw)
-    octets[6] = octets[6] & 0x0F | 0x40
+    octets[6] = octets[6] & 0x0F | version
     octets[8] = octets[8] & 0x3F | 0x80
     text = octets.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()

@@ -19,29 +19,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from analysis.slots import StepRecord
-from captures.bodies import BodyError, decoded_body
+from analysis.verification import STATUS
 from replayer import failures
 from replayer.plan.records import Step, StepKind
-from replayer.user.checks import STATUS, check_head, check_size
-from replayer.user.connections import OriginConnections
+from replayer.user.answers import decoded
+from replayer.user.checks import check_head, check_size
+from replayer.user.connections import OriginConnections, Requester
+from replayer.user.ending import AtEnd, Steady, next_pass_ns
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.meter import KEPT_STEPS, Recorder
+from replayer.user.multiplex import OriginStreams
 from replayer.user.pacing import Pacing
 from replayer.user.port import Connection, Run
+from replayer.user.refresh import Refresher
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer, Mint
 from replayer.user.sockets import UserSocket
 
-MAX_DECODED_BYTES = 16 * 1024 * 1024
-"""Cap on an inflated body that is read by an extractor or a check: no gzip bomb grows a worker."""
+if TYPE_CHECKING:
+    from replayer.load.storms import Strike
 
 _WAITING = 0
 _IN_FLIGHT = 1
 _ENDED = 2
+_HELD = 3
+"""Refused, and waits for a fresh credential (``replayer.user.refresh``)."""
 
 
 class Ending(Enum):
@@ -50,6 +57,8 @@ class Ending(Enum):
     COMPLETED = "completed"
     FAILED = "failed"
     CUT = "cut"
+    RETIRED = "retired"
+    """The load shape or ``--for`` ended it before its script did: as planned, no failure."""
 
 
 class User:
@@ -68,19 +77,28 @@ class User:
         "_connections",
         "_failed",
         "_failures_in_row",
+        "_is_played",
+        "_is_postponed",
+        "_is_retiring",
         "_is_sampled",
         "_latest_ns",
         "_n_in_flight",
         "_n_kept",
         "_n_left",
+        "_n_needs",
+        "_n_recovering",
         "_next_root",
         "_remaining",
+        "_roots",
         "_run",
+        "_slip_ns",
         "_sockets",
         "_states",
+        "ending",
         "is_over",
         "memory",
         "number",
+        "refresher",
         "script",
     )
 
@@ -91,9 +109,10 @@ class User:
         self.script = script
         self.memory = Memory(script, run.port, Mint(run.key, number), inputs)
         self.is_over = False
+        self.ending = Ending.CUT
         self._run = run
         self._is_sampled = is_sampled
-        self._connections: dict[int, OriginConnections] = {}
+        self._connections: dict[int, OriginConnections | OriginStreams] = {}
         self._sockets: dict[int, UserSocket] = {}
         self._states = bytearray(len(script.steps))
         # By step that waits for several: how many of them still go on, and the latest end among the others.
@@ -102,10 +121,18 @@ class User:
         self._n_left = len(script.steps)
         self._n_in_flight = 0
         self._n_kept = 0
+        self._n_needs: Sequence[int] = script.n_needs
+        self._roots: Sequence[int] = script.roots
         self._next_root = 0
         self._arrival_ns = 0
+        self._slip_ns = 0
+        self._is_played = False
+        self._is_retiring = False
+        self._n_recovering = 0  # sockets that a storm took and that are on their way back
+        self._is_postponed = False
         self._failures_in_row = 0
         self._failed = False
+        self.refresher = Refresher(self, run) if script.script.refreshes else None
 
     # Beginning and end.
 
@@ -115,76 +142,129 @@ class User:
         for slot in self.memory.place_cookies():
             self.count_miss(slot)
         if self._n_left == 0:
-            self._end(Ending.COMPLETED)
+            self._script_over(arrival_ns)
         else:
             self._arm_root()
 
     def stop(self) -> None:
-        """Begin no further step; end as soon as nothing is in flight."""
-        if not self.is_over and not self._n_in_flight:
-            self._end(Ending.CUT)
+        """Begin no further step; end as soon as nothing is in flight that was sent."""
+        if self._n_recovering:
+            for socket in self._sockets.values():
+                socket.stop_recovering()
+        if not self.is_over and not self._n_recovering and self._is_idle():
+            self._end(self._early_ending())
+
+    def retire(self) -> None:
+        """Give up the place because the load shape says so: as ``stop``, for this user alone."""
+        self._is_retiring = True
+        self.stop()
 
     def cut(self) -> None:
-        """End now, because the run ends: neither completed nor failed."""
+        """End now, because the run ends: neither completed nor failed, unless the script was played."""
         if not self.is_over:
-            self._end(Ending.CUT)
+            self._end(self._early_ending())
+
+    def _early_ending(self) -> Ending:
+        if self._is_played:
+            return Ending.FAILED if self._failed else Ending.COMPLETED
+        return Ending.RETIRED if self._is_retiring or self._run.is_retiring else Ending.CUT
+
+    def _is_idle(self) -> bool:
+        """Tell whether nothing is in flight but streams and messages that the server sends when it likes."""
+        if not self._n_in_flight:
+            return True
+        in_flight = (step for step in self.script.steps if self._states[step.index] in (_IN_FLIGHT, _HELD))
+        return all(step.kept_open or (step.kind is StepKind.RECEIVE and step.reply_to < 0) for step in in_flight)
+
+    def _script_over(self, now_ns: int) -> None:
+        """Every step has ended: end too, stay, or play the steady part again (``replayer.user.ending``)."""
+        run = self._run
+        if self._n_recovering:
+            self._is_postponed = True  # What a storm took is waited for.
+            return
+        if not self._is_played:
+            self._is_played = True
+            if run.pacing is not Pacing.ASAP:
+                self.script.pace.note(now_ns - self._arrival_ns, self._slip_ns)
+        if run.is_stopping or self._is_retiring or run.at_end in (AtEnd.END, AtEnd.RESTART):
+            self._end(self._early_ending())
+        elif self.script.steady is not None and self.script.steady.steps:
+            steady = self.script.steady
+            at_ns = next_pass_ns(self._arrival_ns + steady.start_ns, length_ns=steady.period_ns, now_ns=now_ns)
+            run.port.call_at(at_ns, self._begin_pass, steady)
+
+    def _begin_pass(self, steady: Steady, due_ns: int) -> None:
+        if self.is_over:
+            return
+        if self._run.is_stopping or self._is_retiring:
+            self.stop()
+            return
+        self._run.meter.count("passes_started")
+        self._arrival_ns = due_ns - steady.start_ns
+        self._n_left, self._n_needs, self._roots, self._next_root = len(steady.steps), steady.n_needs, steady.roots, 0
+        for index in steady.steps:
+            self._states[index] = _WAITING
+        self._arm_root()
 
     def _end(self, ending: Ending) -> None:
         self.is_over = True
-        meter = self._run.meter
-        meter.count(f"sessions_{ending.value}")
-        meter.count(f"users_{ending.value}")
+        self.ending = ending
         self._settle(ending)
         for socket in self._sockets.values():
             socket.abandon()
         for connections in self._connections.values():
             connections.close()
+        if self.refresher is not None:
+            self.refresher.close()
         self._run.port.user_ended(self)
 
     def _settle(self, ending: Ending) -> None:
         """Give every step that was sent, or would have been, an outcome: planned = ok + failed + not sent."""
-        reason = "cut" if ending is Ending.CUT else "user_ended"
+        reason = ending.value if ending in (Ending.CUT, Ending.RETIRED) else "user_ended"
         for step in self.script.steps:
             state = self._states[step.index]
             if state == _WAITING and ending is Ending.FAILED and step.kind is not StepKind.RECEIVE:
                 self.script.recorders[step.index].measure.planned += 1
                 self._run.meter.count("not_sent:" + reason)
-            elif state == _IN_FLIGHT:
+            elif state in (_IN_FLIGHT, _HELD):
                 self._run.meter.count("not_sent:" + reason)
 
     # Time.
 
     def _arm_root(self) -> None:
-        step = self.script.roots[self._next_root]
+        step = self._roots[self._next_root]
         self._run.port.call_at(self._arrival_ns + self.script.ideal_ns[step], self._root_due, step)
 
     def _root_due(self, step: int, due_ns: int) -> None:
         if self.is_over:
             return
         self._next_root += 1
-        if self._next_root < len(self.script.roots):
+        if self._next_root < len(self._roots):
             self._arm_root()
         self._begin_due(step, due_ns)
 
     def _begin_due(self, step: int, due_ns: int) -> None:
         if self.is_over:
             return
-        if self._run.is_stopping:
+        if self._run.is_stopping or self._is_retiring:
             self.stop()
             return
         if self.script.steps[step].kind is not StepKind.RECEIVE:
+            slip_ns = due_ns - self._arrival_ns - self.script.ideal_ns[step]
+            if slip_ns > self._slip_ns:
+                self._slip_ns = slip_ns
             self._run.meter.sent_late(self._run.port.now_ns() - due_ns)
         self._begin(step, due_ns)
 
     def finish(self, step: int, end_ns: int) -> None:
         """Count a step as ended and start what waited for it; a second end of the same step is no end."""
         state = self._states[step]
-        if state == _ENDED or self.is_over:
+        if state >= _ENDED or self.is_over:
             return
         self._n_in_flight -= state == _IN_FLIGHT
         self._states[step] = _ENDED
         self._n_left -= 1
-        n_needs = self.script.n_needs
+        n_needs = self._n_needs
         for dependent in self.script.dependents[step]:
             if n_needs[dependent] == 1:
                 self._ready(dependent, end_ns, end_ns)
@@ -193,14 +273,14 @@ class User:
         if self.is_over:
             return
         if not self._n_left:
-            self._end(Ending.FAILED if self._failed else Ending.COMPLETED)
-        elif self._run.is_stopping:
+            self._script_over(end_ns)
+        elif self._run.is_stopping or self._is_retiring:
             self.stop()
 
     def _count_off(self, step: int, end_ns: int) -> None:
         """One of several needs of ``step`` ended."""
         latest_ns = max(self._latest_ns.get(step, 0), end_ns)
-        n_left = self._remaining.get(step, self.script.n_needs[step]) - 1
+        n_left = self._remaining.get(step, self._n_needs[step]) - 1
         if n_left:
             self._remaining[step] = n_left
             self._latest_ns[step] = latest_ns
@@ -218,7 +298,7 @@ class User:
             intended_ns = max(base_ns, self._arrival_ns + script.ideal_ns[step])
         else:
             intended_ns = base_ns + script.think_ns[step]
-        if intended_ns > now_ns or run.is_stopping:
+        if intended_ns > now_ns or run.is_stopping or self._is_retiring:
             run.port.call_at(intended_ns, self._begin_due, step)
         elif request is None or self._states[step] != _WAITING:
             self._begin(step, intended_ns)
@@ -238,6 +318,8 @@ class User:
             return
         if kind is StepKind.RECEIVE:
             self._begin_receive(step, intended_ns)
+            return
+        if self._n_recovering and step.socket >= 0 and self._socket(step.socket).holds(index, intended_ns):
             return
         self.script.recorders[index].measure.planned += 1
         try:
@@ -271,8 +353,14 @@ class User:
         self._n_in_flight += 1
         connections = self._connections.get(request.origin)
         if connections is None:
-            connections = self._connections[request.origin] = OriginConnections(self, self._run, request.origin)
+            connections = self._connections[request.origin] = self.connect_to(request, self)
         connections.submit(request, intended_ns, data)
+
+    def connect_to(self, request: LinkedRequest, requester: Requester) -> OriginConnections | OriginStreams:
+        """Return connections of this user to where a request goes; ``requester`` is told what comes back."""
+        if request.is_http2:
+            return OriginStreams(requester, self._run, request.origin)
+        return OriginConnections(requester, self._run, request.origin)
 
     def _begin_send(self, step: Step, intended_ns: int) -> None:
         rendered = self.script.rendered[step.index]
@@ -319,12 +407,17 @@ class User:
         """Judge a complete response, count it, take its cookies and values."""
         if (
             connection.head is not request.good_head
-            or request.needs_answer
+            or request.step.extractors
             or self._is_sampled
             or not request.min_bytes <= connection.body_bytes <= request.max_bytes
         ):
             self._judge_answer(request, connection, end_ns)
             return
+        if request.inspection is not None:
+            if self._run.budget.left_ns > 0:
+                self._judge_answer(request, connection, end_ns)
+                return
+            request.recorder.measure.eligible += 1
         self._failures_in_row = 0
         request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
 
@@ -335,6 +428,10 @@ class User:
             cookies = self.memory.take_cookies(request.step, head.set_cookies, end_ns)
         mismatch = "" if head is request.good_head else check_head(expectation, head.status, head.content_type)
         if mismatch is STATUS and head.status >= 400:
+            if self.refresher is not None and self.refresher.takes(
+                request.index, head.status, connection.intended_ns, connection.actual_ns, end_ns
+            ):
+                return
             failure = failures.status_failure(head.status)
             self._count_failure(
                 request.index, failure, connection.intended_ns, connection.actual_ns, end_ns, head.status
@@ -342,11 +439,11 @@ class User:
             return
         if not (mismatch or head.set_cookies or head.content_encoding):
             request.good_head = head
-        answer = Answer(head.headers, cookies, lambda: _decoded(connection)) if request.needs_answer else None
+        answer = Answer(head.headers, cookies, lambda: decoded(connection)) if request.needs_answer else None
         if not mismatch and not head.content_encoding:
             mismatch = check_size(expectation, connection.body_bytes)
-        if not mismatch and request.is_parsed and answer is not None:
-            mismatch = self._run.budget.check(request.recorder.measure, expectation, answer.json)
+        if request.inspection is not None and answer is not None:
+            mismatch = self._run.budget.check_answer(request.recorder.measure, request.inspection, answer, mismatch)
         self._count_answer(request, mismatch, connection, end_ns)
         if answer is not None:
             self.memory.extract(request.step.extractors, answer)
@@ -399,11 +496,48 @@ class User:
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
         """Count a step that ended without what it was sent for, and go on."""
+        if status and self.refresher is not None:
+            if self.refresher.takes(index, status, intended_ns, actual_ns, end_ns):
+                return
         if self.script.steps[index].kept_open and failure == failures.TIMEOUT_REQUEST:
             self.script.recorders[index].measure.ok += 1  # It was to stay open this long.
         else:
             self._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
         self.finish(index, end_ns)
+
+    def hold(self, index: int) -> None:
+        """Keep a refused step until there is a fresh credential."""
+        self._states[index] = _HELD
+
+    def has_ended(self, index: int) -> bool:
+        """Tell whether a step has ended, whatever became of it."""
+        return self._states[index] == _ENDED
+
+    def resume(self, index: int, intended_ns: int) -> None:
+        """Send a step that was held again."""
+        if self._states[index] != _HELD or self.is_over:
+            return
+        self._n_in_flight -= 1
+        step, request = self.script.steps[index], self.script.requests[index]
+        try:
+            if request is not None:
+                self._begin_request(request, intended_ns)
+            else:
+                self.memory.prepare(step)
+                self._socket(step.socket).open(step, intended_ns)
+                self._set_in_flight(index)
+        except MissingValue as exc:
+            self._states[index] = _WAITING
+            self._miss(index, exc.slot)
+
+    def give_up(
+        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int
+    ) -> None:
+        """Count a step that was held in vain."""
+        if self._states[index] == _HELD and not self.is_over:
+            self._states[index] = _IN_FLIGHT
+            self._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
+            self.finish(index, end_ns)
 
     def socket_lost(self, number: int, failure: str, end_ns: int) -> None:
         """Count a socket that ended although the recording went on."""
@@ -415,6 +549,42 @@ class User:
         self._keep(
             index=connect, outcome=failure, intended_ns=end_ns, actual_ns=end_ns, end_ns=end_ns, recorder=recorder
         )
+
+    # Storms (``replayer.user.storm``).
+
+    def strike(self, strike: Strike, at_ns: int) -> None:
+        """Lose every open socket to a storm."""
+        for socket in list(self._sockets.values()):
+            socket.strike(strike, at_ns)
+
+    def socket_struck(self) -> None:
+        """One socket more is on its way back; the user counts as touched."""
+        self._n_recovering += 1
+        assert self._run.storms is not None
+        self.script = self._run.storms.touched(self.script)
+
+    def socket_settled(self, now_ns: int) -> None:
+        """One socket less is on its way back: it is ready again, or never will be."""
+        self._n_recovering -= 1
+        if self.is_over or self._n_recovering:
+            return
+        if self._is_postponed:
+            self._is_postponed = False
+            self._script_over(now_ns)
+        elif self._run.is_stopping or self._is_retiring:
+            self.stop()
+
+    def lose_reply(self, index: int) -> None:
+        """A storm took the socket that an answer was to come over: nobody's failure."""
+        self._run.meter.count("not_sent:storm")
+        self.memory.lose(self.script.steps[index].extractors)
+        self._later_finished(index)
+
+    def begin_held(self, index: int, intended_ns: int) -> None:
+        """Begin a step that waited for its socket; its wait is slip, as of any step that others hold up."""
+        slip_ns = intended_ns - self._arrival_ns - self.script.ideal_ns[index]
+        self._slip_ns = max(self._slip_ns, slip_ns)
+        self._begin(index, intended_ns)
 
     def _count_failure(
         self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, status: int
@@ -428,6 +598,8 @@ class User:
         self._keep(
             index=index, outcome=failure, intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
         )
+        if self._n_recovering:
+            return  # The storm's policy has limits of its own.
         self._failures_in_row += 1
         if self._failures_in_row >= self._run.max_failures:
             self._states[index] = _ENDED
@@ -494,16 +666,6 @@ class User:
         self._n_kept += 1
         if self._n_kept >= KEPT_STEPS:
             self._is_sampled = False
-
-
-def _decoded(connection: Connection) -> bytes:
-    encoding = connection.head.content_encoding
-    if not encoding:
-        return connection.body
-    try:
-        return decoded_body(((b"content-encoding", encoding),), connection.body, MAX_DECODED_BYTES)
-    except BodyError as exc:
-        raise ValueError(str(exc)) from exc  # What the target sent is no error of ours: a mismatch, like broken JSON.
 
 
 def _seen(connection: Connection) -> str:

@@ -11,6 +11,7 @@ import ssl
 
 from replayer import failures
 from replayer.wire.proxy import ProxyRefused
+from replayer.wire.tls import AlpnRefused
 
 _LOCAL_ERRNOS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE}
@@ -54,6 +55,8 @@ def classify(exc: BaseException | None) -> str:
         return _classify_tls(exc)
     if isinstance(exc, socket.gaierror):
         return failures.DNS
+    if isinstance(exc, AlpnRefused):
+        return failures.TLS_ALPN
     if isinstance(exc, ProxyRefused):
         return failures.PROXY_REFUSED
     if isinstance(exc, TimeoutError) and exc.errno is None:
@@ -68,6 +71,9 @@ def classify(exc: BaseException | None) -> str:
 def _classify_tls(exc: ssl.SSLError) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(exc.verify_code, failures.TLS_CERTIFICATE)
-    if (exc.reason or "").endswith(_ABOUT_OURS):
+    reason = exc.reason or ""
+    if reason.endswith("ALERT_NO_APPLICATION_PROTOCOL"):
+        return failures.TLS_ALPN
+    if reason.endswith(_ABOUT_OURS):
         return failures.TLS_CLIENT_CERTIFICATE
     return failures.TLS_PROTOCOL

@@ -21,12 +21,12 @@ from replayer.wire.causes import classify
 from replayer.wire.contexts import TlsContexts
 from replayer.wire.proxy import AbsoluteForm, ProxyRefused, Tunnel
 from replayer.wire.sources import Sources
-from replayer.wire.tls import TlsLayer
+from replayer.wire.tls import AlpnRefused, TlsLayer
 
 App = asyncio.Protocol | Callable[[str], asyncio.Protocol]
 """What a connection is for: a protocol, or what makes one when told the ALPN protocol agreed on ("" for none)."""
 
-_FAILED = (OSError, EOFError, ProxyRefused)
+_FAILED = (OSError, EOFError, ProxyRefused, AlpnRefused)
 
 
 class Phase(Enum):
@@ -130,6 +130,10 @@ class Dialer:
         attempt.task.add_done_callback(self._dialed)
         return attempt
 
+    def warm_up(self, offers: Offers) -> None:
+        """Make ready what would cost milliseconds at the first connection."""
+        self._contexts.context(offers)
+
     def forget(self, user: int) -> None:
         """Drop the TLS sessions of a user that is over."""
         self._contexts.forget(user)
@@ -206,6 +210,7 @@ class Dialer:
             self._contexts.context(offers),
             target.host,
             handshake,
+            required="h2" if offers is Offers.HTTP2 else "",
             session=self._contexts.session(user, target, offers),
             keep_session=self._contexts.keeper(user, target, offers),
         )

@@ -1,4 +1,4 @@
-"""permessage-deflate: what a server agreed to, and the two streams of one socket, made when they are first needed. Pure.
+"""permessage-deflate: what a server agreed to, and both streams of one socket, made when first needed. Pure.
 
 An idle socket holds neither. Inflating needs the window that the server chose (32 KiB and 7 KiB of state); deflating
 uses a smaller window than the server allows, since 10,000 sockets with zlib's default of 256 KiB would need 2.5 GiB:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from replayer.reach import Offers, Reach
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Attempt, Dialer
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.http2 import Http2Connection
 from replayer.wire.tally import Tally
 from replayer.wire.websocket import WebSocketConnection
 
@@ -34,6 +35,9 @@ class FastWire:
 
     def dial(self, owner: Any, target: TargetSpec, on_failed: Callable[[str], None]) -> Attempt:
         """Open an HTTP connection for ``owner``."""
+        if target.http == "2":
+            multiplexed = Http2Connection(owner, self._connections)
+            return self._dialer.dial(multiplexed, target, on_failed, user=owner.user_number, offers=Offers.HTTP2)
         connection = Http1Connection(owner, self._connections)
         return self._dialer.dial(connection, target, on_failed, user=owner.user_number)
 
@@ -65,6 +69,11 @@ class FastWire:
 
         attempt = self._dialer.dial(connection, spec, fail, user=owner.user_number, offers=Offers.WEBSOCKET)
         return connection, attempt
+
+    def warm_up(self, targets: Sequence[TargetSpec]) -> None:
+        """Make ready what would cost milliseconds at the first connection to a target."""
+        for http in {target.http for target in targets if target.scheme == "https"}:
+            self._dialer.warm_up(Offers.HTTP2 if http == "2" else Offers.HTTP1)
 
     def forget(self, user: int) -> None:
         """Drop what is kept for a user that is over."""

@@ -3,7 +3,8 @@
 Writing happens when templates are linked: literal fields without indexing, so that a block means the same on every
 connection. Reading knows everything (``Decoder``), because a peer may use its dynamic table until it has acknowledged
 that ours has no room (``SETTINGS_HEADER_TABLE_SIZE`` 0). From then on a block speaks for itself: ``scan`` steps over
-its fields and decodes only those that are asked for.
+its fields and decodes only those that are asked for. A peer that never fills its table may leave out the size update
+which RFC 7541 §4.2 asks for then; it refers to nothing that is gone, and nothing is lost by not insisting.
 
 Source: RFC 7541; sections are named where they matter.
 """
@@ -11,7 +12,8 @@ Source: RFC 7541; sections are named where they matter.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
 
 from replayer.wire.hpack_huffman import HuffmanError, decode_huffman
 
@@ -105,6 +107,11 @@ def encode_field(name: bytes, value: bytes) -> bytes:
 # Reading.
 
 
+_SHORT_BYTES = 64
+_decode_short = lru_cache(4096)(decode_huffman)
+"""Names, media types, lengths: the same few again and again."""
+
+
 def _integer(block: bytes, at: int, prefix_bits: int) -> tuple[int, int]:
     """Return the integer at ``at`` and where it ends."""
     limit = (1 << prefix_bits) - 1
@@ -131,7 +138,9 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
     if end > len(block):
         raise HpackError("a string ends behind its block")
     text = block[at:end]
-    return (decode_huffman(text) if is_huffman else text), end
+    if not is_huffman:
+        return text, end
+    return (_decode_short(text) if length <= _SHORT_BYTES else decode_huffman(text)), end
 
 
 class Decoder:
@@ -139,29 +148,15 @@ class Decoder:
 
     Args:
         max_list_bytes: fields of a block may count so many bytes, 32 a field on top; a bound against bombs.
-
-    Attributes:
-        is_contextless: no block can mean anything but what it says itself: ``scan`` is enough from here on.
     """
 
-    __slots__ = ("_allowed_bytes", "_entries", "_max_list_bytes", "_size_bytes", "_table_bytes", "is_contextless")
+    __slots__ = ("_entries", "_max_list_bytes", "_size_bytes", "_table_bytes")
 
     def __init__(self, *, max_list_bytes: int) -> None:
         self._max_list_bytes = max_list_bytes
         self._entries: deque[Field] = deque()
         self._size_bytes = 0
-        self._table_bytes = self._allowed_bytes = DEFAULT_TABLE_BYTES
-        self.is_contextless = False
-
-    def allow(self, table_bytes: int) -> None:
-        """Hold the peer to the table size that it has acknowledged.
-
-        Subtle: a peer that never fills its table may leave out the size update that RFC 7541 §4.2 asks for; it then
-        refers to nothing that is gone, and nothing is lost by not insisting.
-        """
-        self._allowed_bytes = table_bytes
-        self._resize(min(self._table_bytes, table_bytes))
-        self.is_contextless = table_bytes == 0
+        self._table_bytes = DEFAULT_TABLE_BYTES
 
     def decode(self, block: bytes) -> list[Field]:
         """Return the fields of one block.
@@ -216,14 +211,11 @@ class Decoder:
         table_bytes, at = _integer(block, at, 5)
         if not is_first:
             raise HpackError("a table changes its size inside a block")  # §4.2
-        if table_bytes > self._allowed_bytes:
-            raise HpackError(f"a table of {table_bytes} bytes is larger than {self._allowed_bytes}")
-        self._resize(table_bytes)
-        return at
-
-    def _resize(self, table_bytes: int) -> None:
+        if table_bytes > DEFAULT_TABLE_BYTES:
+            raise HpackError(f"a table of {table_bytes} bytes is larger than {DEFAULT_TABLE_BYTES}")
         self._table_bytes = table_bytes
         self._evict()
+        return at
 
     def _add(self, field: Field) -> None:
         self._entries.appendleft(field)
@@ -248,45 +240,52 @@ def scan(block: bytes, wanted: Collection[bytes], *, max_list_bytes: int) -> lis
         HeadersTooLarge, HpackError: as ``Decoder.decode``; strings that are stepped over are not looked at.
     """
     try:
-        return list(_scan(block, wanted, max_list_bytes))
+        return _scan(block, wanted, max_list_bytes)
     except IndexError as exc:
         raise HpackError("a block ends inside a field") from exc
     except HuffmanError as exc:
         raise HpackError(str(exc)) from exc
 
 
-def _scan(block: bytes, wanted: Collection[bytes], max_list_bytes: int) -> Iterator[Field]:
-    at, end, n_bytes = 0, len(block), 0
+def _scan(block: bytes, wanted: Collection[bytes], max_list_bytes: int) -> list[Field]:
+    fields: list[Field] = []
+    at, end, n_fields = 0, len(block), 0
+    max_fields = (max_list_bytes - end) // FIELD_OVERHEAD_BYTES
     while at < end:
-        if n_bytes > max_list_bytes:
-            raise HeadersTooLarge(f"the fields count more than {max_list_bytes} bytes")
         byte = block[at]
         if byte & 0x80:
             index, at = _integer(block, at, 7)
-            if not 0 < index <= _N_STATIC:
-                raise HpackError(f"there is no field {index}")
-            field = _BY_INDEX[index]
-            n_bytes += FIELD_OVERHEAD_BYTES
+            field = _static(index)
             if field[0] in wanted:
-                yield field
-            continue
-        if byte & 0xE0 == 0x20:
+                fields.append(field)
+        elif byte & 0xE0 == 0x20:
             size_bytes, at = _integer(block, at, 5)
-            if size_bytes or n_bytes:
+            if size_bytes or n_fields:
                 raise HpackError("a table that has no room changes its size")
             continue
-        index, at = _integer(block, at, 6 if byte & 0x40 else 4)
-        if not index:
-            name, at = _string(block, at)
-        elif index <= _N_STATIC:
-            name = _BY_INDEX[index][0]
         else:
-            raise HpackError(f"there is no field {index}")
-        start = at
-        length, at = _integer(block, at, 7)
-        at += length
-        n_bytes += at - start + FIELD_OVERHEAD_BYTES
-        if at > end:
-            raise HpackError("a string ends behind its block")
-        if name in wanted:
-            yield name, _string(block, start)[0]
+            index, at = _integer(block, at, 6 if byte & 0x40 else 4)
+            if index:
+                name = _static(index)[0]
+            else:
+                name, at = _string(block, at)
+            start = at
+            length = block[at] & 0x7F
+            at += 1
+            if length == 0x7F:
+                length, at = _integer(block, start, 7)
+            at += length
+            if at > end:
+                raise HpackError("a string ends behind its block")
+            if name in wanted:
+                fields.append((name, _string(block, start)[0]))
+        n_fields += 1
+        if n_fields > max_fields:
+            raise HeadersTooLarge(f"the fields count more than {max_list_bytes} bytes")
+    return fields
+
+
+def _static(index: int) -> Field:
+    if 0 < index <= _N_STATIC:
+        return _BY_INDEX[index]
+    raise HpackError(f"there is no field {index}")

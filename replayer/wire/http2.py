@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 from replayer.wire.causes import classify
-from replayer.wire.http2_session import Http2Session, Owner
+from replayer.wire.http2_session import Http2Session
+from replayer.wire.http2_stream import Owner
 from replayer.wire.tally import Tally
 
 

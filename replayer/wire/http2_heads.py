@@ -71,6 +71,8 @@ class Http2Head(Head):
 
 
 _remembered: dict[bytes, Http2Head] = {}
+remembered_head = _remembered.get
+"""Return the head of a block that was seen before, or None."""
 
 
 def known_head(block: bytes) -> Http2Head:

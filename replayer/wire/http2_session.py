@@ -20,13 +20,13 @@ Source: RFC 9113; sections are named where they matter.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 from replayer import failures
 from replayer.wire import http2_frames as h2
 from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head, HeadError
-from replayer.wire.hpack import EMPTY_TABLE, Decoder, Field, HeadersTooLarge, HpackError
-from replayer.wire.http2_heads import MAX_HEAD_BYTES, Http2Head, decoded_head, known_head
+from replayer.wire.hpack import Decoder, HeadersTooLarge, HpackError
+from replayer.wire.http2_heads import MAX_HEAD_BYTES, Http2Head, decoded_head, known_head, remembered_head
+from replayer.wire.http2_outgoing import Outgoing
+from replayer.wire.http2_stream import Owner, Sink, Stream
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """An answer larger than this ends its stream as ``too_large``: it bounds what one server can make us hold."""
@@ -52,133 +52,6 @@ _GREETING = (
 )
 
 
-class Sink(Protocol):
-    """Where bytes go: the part of ``asyncio.Transport`` that a session uses."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def close(self) -> None:
-        """Send what is left, then end."""
-
-    def abort(self) -> None:
-        """End at once."""
-
-
-class Owner(Protocol):
-    """Who is told what became of a session and its requests."""
-
-    def connection_opened(self, session: Http2Session) -> None:
-        """The session can carry its first request."""
-
-    def response_received(self, stream: Stream, end_ns: int) -> None:
-        """The answer is complete; its facts are attributes of ``stream`` until its next ``send``."""
-
-    def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
-        """The request ended without a complete answer; the session may go on."""
-
-    def room_changed(self, session: Http2Session) -> None:
-        """The session takes more requests than before, or none any more."""
-
-    def connection_closed(self, session: Http2Session) -> None:
-        """The session is gone, after all its requests."""
-
-
-class Stream:
-    """One request and its answer at a time; implements ``replayer.user.port.Connection``.
-
-    Attributes:
-        head, body, body_bytes, is_busy, has_answer_bytes: as of an ``http1.Http1Connection``.
-        session: what it is a part of.
-        is_refused: the peer did not look at the request that failed last: it is safe to send it again.
-        was_reused: the session had carried answers before this request.
-        n_sent: requests sent so far.
-        request, intended_ns, actual_ns, is_retry, deadline_ns, is_watched: the owner's.
-    """
-
-    __slots__ = (
-        "_parts",
-        "actual_ns",
-        "body_bytes",
-        "deadline_ns",
-        "has_answer_bytes",
-        "head",
-        "intended_ns",
-        "is_busy",
-        "is_head",
-        "is_refused",
-        "is_retry",
-        "is_watched",
-        "keeps_body",
-        "n_sent",
-        "number",
-        "request",
-        "session",
-        "unsent",
-        "was_reused",
-        "window",
-    )
-
-    def __init__(self, session: Http2Session) -> None:
-        self.session = session
-        self.number = 0
-        self.head: Head = NO_HEAD
-        self._parts: list[bytes] = []
-        self.body_bytes = 0
-        self.is_head = self.keeps_body = False
-        self.is_busy = self.is_watched = self.is_retry = self.is_refused = self.was_reused = False
-        self.has_answer_bytes = False
-        self.n_sent = 0
-        self.deadline_ns = self.intended_ns = self.actual_ns = 0
-        self.request: Any = None
-        self.unsent = memoryview(b"")
-        self.window = 0
-
-    @property
-    def body(self) -> bytes:
-        """The body as sent, as far as it has come, where ``send`` asked for it."""
-        parts = self._parts
-        if len(parts) > 1:
-            parts = self._parts = [b"".join(parts)]
-        return parts[0] if parts else b""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether a request can still be sent."""
-        return not self.session.is_leaving
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the last answer leaves the stream's session usable."""
-        return not self.session.is_leaving
-
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
-        """Send one request as ``http2_frames`` describes it; only while ``session.has_room()``."""
-        self.is_head = is_head
-        self.keeps_body = keeps_body
-        self.head = NO_HEAD
-        self.body_bytes = 0
-        if self._parts:
-            self._parts = []
-        self.has_answer_bytes = self.is_refused = False
-        self.is_busy = True
-        self.n_sent += 1
-        self.session.begin(self, data)
-
-    def take(self, data: bytes) -> None:
-        """Keep a piece of the body."""
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """Give up what is in flight, without a word to the owner."""
-        self.session.cancel(self)
-
-    def expire(self, now_ns: int) -> None:
-        """End what is in flight as timed out; the session goes on."""
-        self.session.cancel(self)
-        self.session.owner.request_failed(self, failures.TIMEOUT_REQUEST, now_ns)
-
-
 class Http2Session:
     """One connection.
 
@@ -188,6 +61,7 @@ class Http2Session:
 
     Attributes:
         is_leaving: it takes no further request; those in flight go on.
+        is_lost: the connection under it is gone.
         n_answered: answers received so far.
         heard_ns: when bytes last arrived.
     """
@@ -196,28 +70,23 @@ class Http2Session:
         "_block",
         "_block_flags",
         "_block_stream",
-        "_blocked",
         "_decoder",
         "_has_greeted",
         "_is_over",
         "_is_reading",
-        "_max_frame_bytes",
         "_max_streams",
         "_n_continuations",
         "_n_idle",
         "_next",
         "_now_ns",
         "_out",
-        "_owes_size_update",
-        "_peer_table_bytes",
         "_received_bytes",
         "_rest",
         "_sink",
-        "_stream_window",
         "_streams",
-        "_window",
         "heard_ns",
         "is_leaving",
+        "is_lost",
         "n_answered",
         "owner",
     )
@@ -225,19 +94,12 @@ class Http2Session:
     def __init__(self, owner: Owner, sink: Sink) -> None:
         self.owner = owner
         self._sink = sink
-        self.is_leaving = self._is_over = self._is_reading = self._has_greeted = False
+        self.is_leaving = self._is_over = self._is_reading = self._has_greeted = self.is_lost = False
         self.n_answered = self.heard_ns = self._now_ns = 0
         self._streams: dict[int, Stream] = {}
         self._next = 1
         self._max_streams = STREAMS_BEFORE_SETTINGS
-        self._max_frame_bytes = h2.DEFAULT_FRAME_BYTES
-        # Towards the peer: what its windows leave, and whose bodies wait for them.
-        self._window = self._stream_window = h2.DEFAULT_WINDOW
-        self._blocked: dict[int, Stream] = {}
-        self._peer_table_bytes = 4096
-        self._owes_size_update = True
-        self._out: list[bytes] = [_GREETING]
-        # Towards us.
+        self._out = Outgoing(_GREETING)
         self._rest = b""
         self._received_bytes = 0
         self._decoder: Decoder | None = Decoder(max_list_bytes=MAX_HEAD_BYTES)  # None: blocks speak for themselves.
@@ -250,6 +112,10 @@ class Http2Session:
     def has_room(self) -> bool:
         """Tell whether one more request may be sent now."""
         return len(self._streams) < self._max_streams and not self.is_leaving
+
+    def open_stream(self) -> Stream:
+        """Return a stream that has sent nothing yet."""
+        return Stream(self)
 
     def is_idle(self) -> bool:
         """Tell whether nothing is in flight."""
@@ -272,29 +138,40 @@ class Http2Session:
             self._streams.clear()
             self._sink.abort()
         else:
-            self._out.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, h2.NO_ERROR)))
+            self._out.frames.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, h2.NO_ERROR)))
             self.flush()
             self._sink.close()
 
-    def begin(self, stream: Stream, data: bytes) -> None:
-        """Send a stream's request; for ``Stream.send``."""
+    def begin(self, stream: Stream, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+        """Send a request on a stream that carries none, as ``Stream.send``."""
+        stream.data = data
+        stream.is_head = is_head
+        stream.keeps_body = keeps_body
+        stream.head = NO_HEAD
+        stream.body_bytes = 0
+        if stream.parts:
+            stream.parts = []
+        stream.has_answer_bytes = stream.is_refused = False
+        stream.is_busy = True
+        stream.n_sent += 1
         number = stream.number = self._next
         self._next = number + 2
         if self._next > h2.MAX_STREAM:
             self.is_leaving = True
         self._streams[number] = stream
         stream.was_reused = self.n_answered > 0
-        if data[4] & h2.END_STREAM and len(data) <= h2.DEFAULT_FRAME_BYTES and not self._owes_size_update:
-            self._out.append(data[:5] + h2.ID.pack(number) + data[5:])
+        out = self._out
+        if data[4] & h2.END_STREAM and len(data) <= h2.DEFAULT_FRAME_BYTES and not out.owes_size_update:
+            out.frames.append(data[:5] + h2.ID.pack(number) + data[5:])
         else:
-            self._begin_long(stream, data)
+            out.begin(stream, data)
         if not self._is_reading:
             self.flush()
 
     def cancel(self, stream: Stream) -> None:
         """Reset a stream from our side."""
         if self._streams.pop(stream.number, None) is not None:
-            self._reset(stream, h2.CANCEL)
+            self._out.reset(stream, h2.CANCEL)
             stream.is_busy = False
             self._close_if_done()
         if not self._is_reading:
@@ -302,10 +179,10 @@ class Http2Session:
 
     def flush(self) -> None:
         """Write what has been collected."""
-        out = self._out
-        if out:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()
+        frames = self._out.frames
+        if frames:
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            frames.clear()
             self._sink.write(data)
 
     # What the shell calls.
@@ -317,12 +194,14 @@ class Http2Session:
             return
         if self._rest:
             data = self._rest + data
+            self._rest = b""
         self._is_reading = True
         try:
             if not self._has_greeted:
                 self._check_greeting(data)
             end = self._read(data)
-            self._rest = data[end:]
+            if end < len(data):
+                self._rest = data[end:]
         except h2.Fault as fault:
             self._is_reading = False
             self._break(fault)
@@ -333,9 +212,9 @@ class Http2Session:
 
     def lose(self, failure: str, now_ns: int) -> None:
         """The connection is gone: what is in flight fails."""
-        self._is_over = self.is_leaving = True
+        self._is_over = self.is_leaving = self.is_lost = True
         self._now_ns = now_ns
-        self._out.clear()
+        self._out.frames.clear()
         for stream in list(self._streams.values()):
             self._fail(stream, failure)
         self.owner.connection_closed(self)
@@ -354,16 +233,24 @@ class Http2Session:
                 if word >> 8 > h2.DEFAULT_FRAME_BYTES:
                     raise h2.Fault(h2.FRAME_SIZE_ERROR, "a frame is larger than we take")
                 return at
+            at = stop
             kind = word & 0xFF
-            if kind == h2.DATA and not flags & h2.PADDED and number in streams and not self._block_stream:
-                self._take_data(streams[number], flags, stop - start, data[start:stop])
-            elif kind == h2.HEADERS and flags & 0x2C == h2.END_HEADERS and not self._block_stream:
-                self._take_block(number, flags, data[start:stop])
-            else:
+            stream = streams.get(number)
+            if stream is None or self._block_stream:
                 self._take_frame(kind, flags, number & h2.MAX_STREAM, data[start:stop])
+            elif kind == h2.DATA and not flags & h2.PADDED:
+                self._take_data(stream, flags, stop - start, data[start:stop])
+            elif kind == h2.HEADERS and flags == h2.END_HEADERS and stream.head is NO_HEAD and self._decoder is None:
+                head = remembered_head(data[start:stop])
+                if head is not None and head.status >= 200:
+                    stream.head = head
+                    stream.has_answer_bytes = True
+                else:
+                    self._take_block(number, flags, data[start:stop])
+            else:
+                self._take_frame(kind, flags, number, data[start:stop])
             if self._is_over:
                 return end
-            at = stop
         return at
 
     def _take_data(self, stream: Stream, flags: int, n_flow_bytes: int, data: bytes) -> None:
@@ -371,20 +258,19 @@ class Http2Session:
         self._received_bytes += n_flow_bytes
         if self._received_bytes >= WINDOW_STEP:
             self._open_window()
-        if stream.head is NO_HEAD:
-            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
-            return
         if data:
+            self._n_idle = 0
             stream.body_bytes += len(data)
             if stream.keeps_body:
-                stream.take(data)
+                stream.parts.append(data)
             if stream.body_bytes > MAX_BODY_BYTES:
                 self._fault_stream(stream, h2.CANCEL, failures.TOO_LARGE)
                 return
-            self._n_idle = 0
         else:
             self._count_idle()
-        if flags & h2.END_STREAM:
+        if stream.head is NO_HEAD:
+            self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
+        elif flags & h2.END_STREAM:
             self._finish(stream)
 
     def _take_block(self, number: int, flags: int, block: bytes) -> None:
@@ -497,18 +383,14 @@ class Http2Session:
         if len(payload) != 4:
             raise h2.Fault(h2.FRAME_SIZE_ERROR, "WINDOW_UPDATE is cut")
         increment = h2.ID.unpack(payload)[0] & h2.MAX_WINDOW
-        stream = self._blocked.get(number)
+        stream = self._streams.get(number)
         if not number:
-            self._window += increment
-            if not increment or self._window > h2.MAX_WINDOW:
-                raise h2.Fault(h2.FLOW_CONTROL_ERROR, "the connection's window is out of range")
-        elif stream is not None:
-            stream.window += increment
-            if not increment or stream.window > h2.MAX_WINDOW:
-                self._fault_stream(stream, h2.FLOW_CONTROL_ERROR, failures.PROTOCOL)
-        elif number not in self._streams:
+            self._count_idle()
+            self._out.widen(increment)
+        elif stream is None:
             self._stray(number)
-        self._send_bodies()
+        elif not self._out.widen_stream(stream, increment):
+            self._fault_stream(stream, h2.FLOW_CONTROL_ERROR, failures.PROTOCOL)
 
     def _take_settings(self, number: int, flags: int, payload: bytes) -> None:
         if number or (flags & h2.ACK and payload):
@@ -518,33 +400,19 @@ class Http2Session:
             return
         self._count_idle()
         values = h2.read_settings(payload)
-        table_bytes = values.get(h2.HEADER_TABLE_SIZE, self._peer_table_bytes)
-        self._owes_size_update |= table_bytes < self._peer_table_bytes  # §4.3.1: a smaller table is acknowledged so.
-        self._peer_table_bytes = table_bytes
-        self._max_frame_bytes = values.get(h2.MAX_FRAME_SIZE, self._max_frame_bytes)
-        self._take_stream_window(values.get(h2.INITIAL_WINDOW_SIZE, self._stream_window))
-        self._out.append(h2.frame(h2.SETTINGS, h2.ACK, 0))
+        self._out.take_settings(values)
         first = h2.MAX_STREAM if not self._has_greeted else self._max_streams
         self._has_greeted = True
         before, self._max_streams = self._max_streams, values.get(h2.MAX_CONCURRENT_STREAMS, first)
-        self._send_bodies()
         if self._max_streams > before:
             self.owner.room_changed(self)
-
-    def _take_stream_window(self, window: int) -> None:
-        """§6.9.2: streams under way move with it, and may fall below zero."""
-        change, self._stream_window = window - self._stream_window, window
-        for stream in self._blocked.values():
-            stream.window += change
-            if stream.window > h2.MAX_WINDOW:
-                raise h2.Fault(h2.FLOW_CONTROL_ERROR, "a stream's window is out of range")
 
     def _take_ping(self, number: int, flags: int, payload: bytes) -> None:
         if number or len(payload) != 8:
             raise h2.Fault(h2.FRAME_SIZE_ERROR, "PING of a stream, or not of eight bytes")
         self._count_idle()
         if not flags & h2.ACK:
-            self._out.append(h2.frame(h2.PING, h2.ACK, 0, payload))
+            self._out.frames.append(h2.frame(h2.PING, h2.ACK, 0, payload))
 
     def _take_goaway(self, number: int, payload: bytes) -> None:
         """§6.8: what is above the last stream was not looked at."""
@@ -575,61 +443,8 @@ class Http2Session:
             raise h2.Fault(h2.ENHANCE_YOUR_CALM, "frames without an answer do not end")
 
     def _open_window(self) -> None:
-        self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.ID.pack(self._received_bytes)))
+        self._out.frames.append(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.ID.pack(self._received_bytes)))
         self._received_bytes = 0
-
-    # Sending.
-
-    def _begin_long(self, stream: Stream, data: bytes) -> None:
-        """Send a request that needs more than one frame, or says first that our table stays empty."""
-        n_block_bytes = int.from_bytes(data[:3])
-        end = h2.BLOCK_PREFIX_BYTES + n_block_bytes
-        block = data[h2.BLOCK_PREFIX_BYTES : end]
-        if self._owes_size_update:
-            block = EMPTY_TABLE + block
-            self._owes_size_update = False
-        flags = data[4] & h2.END_STREAM
-        limit = self._max_frame_bytes
-        pieces = [block[at : at + limit] for at in range(0, len(block), limit)]
-        for number, piece in enumerate(pieces):
-            ends = h2.END_HEADERS if number == len(pieces) - 1 else 0
-            kind = h2.CONTINUATION if number else h2.HEADERS
-            self._out.append(h2.frame(kind, ends if number else ends | flags, stream.number, piece))
-        if not flags:
-            stream.unsent = memoryview(data)[end:]
-            stream.window = self._stream_window
-            self._blocked[stream.number] = stream
-            self._send_body(stream)
-
-    def _send_bodies(self) -> None:
-        for stream in list(self._blocked.values()):
-            if self._window <= 0:
-                return
-            self._send_body(stream)
-
-    def _send_body(self, stream: Stream) -> None:
-        """Send as much of a body as both windows take."""
-        unsent = stream.unsent
-        while True:
-            n_bytes = min(len(unsent), self._max_frame_bytes, self._window, stream.window)
-            is_last = n_bytes == len(unsent)
-            if n_bytes <= 0 and not is_last:
-                stream.unsent = unsent
-                return
-            flags = h2.END_STREAM if is_last else 0
-            self._out.append(h2.frame(h2.DATA, flags, stream.number, bytes(unsent[:n_bytes])))
-            self._window -= n_bytes
-            stream.window -= n_bytes
-            unsent = unsent[n_bytes:]
-            if is_last:
-                stream.unsent = unsent
-                del self._blocked[stream.number]
-                return
-
-    def _reset(self, stream: Stream, code: int) -> None:
-        self._blocked.pop(stream.number, None)
-        if not self._is_over:
-            self._out.append(h2.frame(h2.RST_STREAM, 0, stream.number, h2.ID.pack(code)))
 
     # Ends.
 
@@ -639,8 +454,8 @@ class Http2Session:
             self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)  # §8.1.1
             return
         del self._streams[stream.number]
-        if self._blocked and stream.number in self._blocked:
-            self._reset(stream, h2.NO_ERROR)  # §8.1: it answered early and wants no more of the request.
+        if stream.unsent and self._out.is_sending(stream):
+            self._out.reset(stream, h2.NO_ERROR)  # §8.1: it answered early and wants no more of the request.
         self.n_answered += 1
         stream.is_busy = False
         self.owner.response_received(stream, self._now_ns)
@@ -649,13 +464,13 @@ class Http2Session:
 
     def _fault_stream(self, stream: Stream, code: int, failure: str) -> None:
         """A stream error (§5.4.2)."""
-        self._reset(stream, code)
+        self._out.reset(stream, code)
         self._fail(stream, failure)
 
     def _fail(self, stream: Stream, failure: str) -> None:
         if self._streams.pop(stream.number, None) is None:
             return
-        self._blocked.pop(stream.number, None)
+        self._out.forget(stream)
         stream.is_busy = False
         self.owner.request_failed(stream, failure, self._now_ns)
 
@@ -666,7 +481,7 @@ class Http2Session:
     def _break(self, fault: h2.Fault) -> None:
         """A connection error (§5.4.1)."""
         self._is_over = self.is_leaving = True
-        self._out.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, fault.code) + fault.text.encode()))
+        self._out.frames.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, fault.code) + fault.text.encode()))
         self.flush()
         self._sink.close()
         for stream in list(self._streams.values()):

@@ -16,6 +16,10 @@ RECORD_BYTES = 16 * 1024
 """The most plaintext one read of OpenSSL returns: one record (RFC 8446 §5.1)."""
 
 
+class AlpnRefused(Exception):
+    """The handshake ended without the protocol that the connection is for."""
+
+
 class TlsLayer(asyncio.Protocol):
     """One TLS connection.
 
@@ -23,6 +27,7 @@ class TlsLayer(asyncio.Protocol):
         choose: returns the protocol above, told the ALPN protocol agreed on, "" for none; its ``connection_made`` is
             called at once. Not called where the handshake fails.
         context, server_hostname, session: as for ``SSLContext.wrap_bio``.
+        required: the ALPN protocol without which the handshake fails, "" for none.
         handshake: done when the handshake is, or set to the exception that ended it.
         keep_session: given the session when the first application data has come, since with TLS 1.3 its tickets come
             after the handshake (RFC 8446 §4.6.1); None where nobody resumes.
@@ -38,6 +43,7 @@ class TlsLayer(asyncio.Protocol):
         "_object",
         "_outgoing",
         "_read_record",
+        "_required",
         "_transport",
         "_write_record",
     )
@@ -49,6 +55,7 @@ class TlsLayer(asyncio.Protocol):
         server_hostname: str,
         handshake: asyncio.Future[None],
         *,
+        required: str = "",
         session: ssl.SSLSession | None = None,
         keep_session: Callable[[ssl.SSLSession], None] | None = None,
     ) -> None:
@@ -56,6 +63,7 @@ class TlsLayer(asyncio.Protocol):
         self._app: asyncio.Protocol | None = None
         self._handshake = handshake
         self._keep_session = keep_session
+        self._required = required
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -170,11 +178,14 @@ class TlsLayer(asyncio.Protocol):
                 self._handshake.set_exception(exc)
         else:
             self._flush()
-            if self._handshake.done():
-                self._transport.abort()  # Given up in the meantime: nobody waits for this connection.
+            alpn = self._object.selected_alpn_protocol() or ""
+            if self._handshake.done() or (self._required and alpn != self._required):
+                self._transport.abort()
+                if not self._handshake.done():  # Else it was given up in the meantime.
+                    self._handshake.set_exception(AlpnRefused(alpn))
                 return
             self._handshake.set_result(None)
-            self._app = self._choose(self._object.selected_alpn_protocol() or "")
+            self._app = self._choose(alpn)
             self._app.connection_made(self)  # type: ignore[arg-type]  # the part of a transport that the wire uses
 
     def _read(self, app: asyncio.Protocol) -> None:

@@ -24,9 +24,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
+import struct
 import time
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from replayer import failures
 from replayer.targets import TargetSpec
@@ -39,15 +41,15 @@ from replayer.wire.frames import (
     PING,
     PONG,
     Breach,
-    FrameReader,
     client_frame,
     close_code,
     close_payload,
     control_head,
     message_head,
 )
+from replayer.wire.frames_reader import FrameReader
 from replayer.wire.tally import Tally
-from replayer.wire.websocket_handshake import handshake_request, head_from, key_from, read_answer
+from replayer.wire.websocket_handshake import HandshakeAnswer, Opening, key_from
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Hard cap of one message, after inflation; a larger one closes the socket with 1009."""
@@ -67,6 +69,8 @@ _TEXT = message_head(is_text=True, is_deflated=False)
 _BINARY = message_head(is_text=False, is_deflated=False)
 _DEFLATED = 0x40
 
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
 
 class SocketOwner(Protocol):
     """Who is told what becomes of a socket."""
@@ -82,17 +86,6 @@ class SocketOwner(Protocol):
 
     def socket_closed(self, connection: WebSocketConnection, code: int, end_ns: int) -> None:
         """The open socket ended: ``code`` is the peer's close code, ours where it broke the protocol, or 1006."""
-
-
-class _Handshake(NamedTuple):
-    """What is needed until the socket is open."""
-
-    authority: bytes
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    key: bytes
-    subprotocols: tuple[str, ...]
-    offers_deflate: bool
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -117,18 +110,17 @@ class WebSocketConnection(asyncio.Protocol):
 
     __slots__ = (
         "_deflate",
-        "_handshake",
-        "_held",
         "_is_paused",
         "_max_message_bytes",
         "_now_ns",
+        "_opening",
         "_owner",
-        "_pongs",
         "_reader",
         "_state",
         "_tally",
         "_timer",
         "_transport",
+        "_unanswered_ping",
         "failure",
         "set_cookies",
         "subprotocol",
@@ -153,15 +145,18 @@ class WebSocketConnection(asyncio.Protocol):
         self._max_message_bytes = max_message_bytes
         self._transport: Any = None
         self._state = _CONNECTING
-        authority = _authority(host, port, is_secure)
-        self._handshake: _Handshake | None = _Handshake(
-            authority, target, headers, key_from(os.urandom(16)), subprotocols, offers_deflate
+        self._opening: Opening | None = Opening(
+            authority=_authority(host, port, is_secure),
+            target=target,
+            headers=headers,
+            key=key_from(os.urandom(16)),
+            subprotocols=subprotocols,
+            offers_deflate=offers_deflate,
         )
-        self._held = b""  # The beginning of the handshake's answer.
         self._reader: FrameReader | None = None
         self._deflate: DeflateStreams | None = None
         self._is_paused = False
-        self._pongs: list[bytes] | None = None
+        self._unanswered_ping: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._now_ns = 0
         self.failure = ""
@@ -192,6 +187,7 @@ class WebSocketConnection(asyncio.Protocol):
         """
         if self._state == _CONNECTING:
             self._state = _CLOSED
+            self._opening = None
             self.abort()
         elif self._state == _OPEN:
             self._state = _CLOSING
@@ -202,6 +198,23 @@ class WebSocketConnection(asyncio.Protocol):
         """End the TCP connection at once; ``socket_closed`` follows where the socket was open."""
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self) -> None:
+        """Cut the TCP connection with RST: the peer learns of the end at once, and no port waits here (TIME_WAIT)."""
+        if self._transport is not None:
+            plain = self._transport.get_extra_info("socket")
+            if plain is not None:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            self._transport.abort()
+
+    def silence(self) -> None:
+        """Be as if the network had gone away: read and send nothing more, and tell nobody; ``abort`` ends it."""
+        if self._state == _OPEN and self._transport is not None:
+            self._state = _CLOSED
+            self._tally.n -= 1
+            if self._reader is not None:
+                self._reader.is_over = True
+            self._transport.pause_reading()
 
     def fail(self, failure: str, now_ns: int) -> None:
         """End the handshake with a failure from outside, such as a refused connection."""
@@ -215,20 +228,10 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        if self._handshake is None or self._state != _CONNECTING:
-            transport.abort()
-            return
-        authority, target, headers, key, subprotocols, offers_deflate = self._handshake
-        transport.write(
-            handshake_request(
-                authority=authority,
-                target=target,
-                headers=headers,
-                key=key,
-                subprotocols=subprotocols,
-                offers_deflate=offers_deflate,
-            )
-        )
+        if self._opening is None:
+            transport.abort()  # Given up in the meantime.
+        else:
+            transport.write(self._opening.request())
 
     def data_received(self, data: bytes) -> None:
         self._now_ns = time.monotonic_ns()
@@ -241,8 +244,6 @@ class WebSocketConnection(asyncio.Protocol):
             reader.feed(data)
         except Breach as breach:
             self._end_for(breach)
-        if self._pongs is not None and not self._is_paused:
-            self._send_pongs()
 
     def eof_received(self) -> bool:
         return False
@@ -254,8 +255,9 @@ class WebSocketConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._is_paused = False
         self._tally.n_paused -= 1
-        if self._pongs is not None:
-            self._send_pongs()
+        ping, self._unanswered_ping = self._unanswered_ping, None
+        if ping is not None:
+            self.take_control(PING, ping)
 
     def connection_lost(self, exc: Exception | None) -> None:
         now_ns = time.monotonic_ns()
@@ -263,8 +265,9 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self._tally.n_paused -= 1
-        if self._state == _CONNECTING:
-            self._refuse(failures.PROTOCOL if self._held and exc is None else classify(exc), 0, now_ns)
+        if self._opening is not None:
+            is_half_answer = exc is None and self._opening.has_answer_bytes
+            self._refuse(failures.PROTOCOL if is_half_answer else classify(exc), 0, now_ns)
         else:
             self._tell_closed(ABNORMAL_CLOSURE, now_ns)
         if self._timer is not None:
@@ -276,45 +279,42 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _take_answer(self, data: bytes) -> bytes:
         """Take bytes of the handshake's answer; return what follows it once the socket is open, else nothing."""
-        if self._state != _CONNECTING or self._handshake is None:
+        if self._opening is None:
             return b""
-        handshake = self._handshake
         try:
-            split = head_from(self._held + data)
-            if split is None:
-                self._held += data
-                return b""
-            answer = read_answer(
-                split[0],
-                key=handshake.key,
-                subprotocols=handshake.subprotocols,
-                offers_deflate=handshake.offers_deflate,
-            )
+            taken = self._opening.take(data)
         except Breach:
             self._refuse(failures.PROTOCOL, 0, self._now_ns)
             return b""
-        self.set_cookies = answer.set_cookies
-        if answer.status != 101 or answer.breach is not None:
-            failure = failures.PROTOCOL if answer.breach else failures.status_failure(answer.status)
-            self._refuse(failure, answer.status, self._now_ns)
+        if taken is None:
             return b""
+        answer, rest = taken
+        self.set_cookies = answer.set_cookies
+        if answer.breach is not None:
+            self._refuse(failures.PROTOCOL, answer.status, self._now_ns)
+        elif answer.status != 101:
+            self._refuse(failures.status_failure(answer.status), answer.status, self._now_ns)
+        else:
+            self._open(answer)
+        return rest
+
+    def _open(self, answer: HandshakeAnswer) -> None:
         self.subprotocol = answer.subprotocol
         inflate = None
         if answer.deflate is not None:
             self._deflate = DeflateStreams(answer.deflate, self._max_message_bytes)
             inflate = self._deflate.inflate
         self._reader = FrameReader(self, self._max_message_bytes, inflate)
-        self._handshake, self._held = None, b""
+        self._opening = None
         self._state = _OPEN
         self._tally.n += 1
         self._owner.socket_opened(self, self._now_ns)
-        return split[1]
 
     def _refuse(self, failure: str, status: int, now_ns: int) -> None:
         if self._state != _CONNECTING:
             return
         self._state = _CLOSED
-        self._handshake = None
+        self._opening = None
         self.abort()
         self._owner.socket_refused(self, failure, status, now_ns)
 
@@ -328,12 +328,10 @@ class WebSocketConnection(asyncio.Protocol):
 
     def take_control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            if self._pongs is None:
-                self._pongs = [payload]
-            elif self._is_paused:
-                self._pongs[:] = (payload,)
-            else:
-                self._pongs.append(payload)
+            if self._is_paused:
+                self._unanswered_ping = payload
+            elif self._state == _OPEN:
+                self._transport.write(client_frame(control_head(PONG), payload, _key()))
         elif opcode == CLOSE:
             self._take_close(close_code(payload))
 
@@ -358,7 +356,7 @@ class WebSocketConnection(asyncio.Protocol):
         """The socket is over; its TCP connection has a while to end in order."""
         if self._reader is not None:
             self._reader.is_over = True
-        self._pongs = None
+        self._unanswered_ping = None
         self._arm(TCP_END_S)
         self._tell_closed(code, self._now_ns)
 
@@ -378,11 +376,6 @@ class WebSocketConnection(asyncio.Protocol):
     def _send_close(self, code: int) -> None:
         self._transport.write(client_frame(control_head(CLOSE), close_payload(code), _key()))
 
-    def _send_pongs(self) -> None:
-        pongs, self._pongs = self._pongs, None
-        if self._state == _OPEN and pongs:
-            self._transport.write(b"".join(client_frame(control_head(PONG), each, _key()) for each in pongs))
-
 
 @lru_cache(maxsize=256)
 def _authority(host: str, port: int, is_secure: bool) -> bytes:
@@ -391,5 +384,5 @@ def _authority(host: str, port: int, is_secure: bool) -> bytes:
 
 
 def _key() -> bytes:
-    """Return a masking key. It guards proxies against scripts that choose their bytes (RFC 6455 §10.3); here is none."""
+    """Return a masking key; it guards proxies against scripts that choose their bytes (RFC 6455 §10.3): none here."""
     return random.getrandbits(32).to_bytes(4)

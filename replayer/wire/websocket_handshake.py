@@ -55,27 +55,73 @@ def accept_of(key: bytes) -> bytes:
     return b2a_base64(sha1(key + _GUID, usedforsecurity=False).digest(), newline=False)
 
 
-def handshake_request(
-    *,
-    authority: bytes,
-    target: bytes,
-    headers: list[tuple[bytes, bytes]],
-    key: bytes,
-    subprotocols: tuple[str, ...],
-    offers_deflate: bool,
-) -> bytes:
-    """Return the request; ``headers`` hold neither Host nor ``Sec-WebSocket-*``, ``Upgrade`` or ``Connection``."""
-    lines = [
-        b"GET %b HTTP/1.1\r\nHost: %b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n" % (target, authority, key)
-    ]
-    if offers_deflate:
-        lines.append(b"Sec-WebSocket-Extensions: " + OFFER + b"\r\n")
-    if subprotocols:
-        lines.append(b"Sec-WebSocket-Protocol: " + ", ".join(subprotocols).encode("latin-1") + b"\r\n")
-    lines += [b"%b: %b\r\n" % header for header in headers]
-    lines.append(b"\r\n")
-    return b"".join(lines)
+class Opening:
+    """One handshake under way.
+
+    Args:
+        authority: of the target, for the Host header.
+        target: path and query.
+        headers: hold neither Host nor ``Sec-WebSocket-*``, ``Upgrade`` or ``Connection``.
+        key: as ``key_from`` makes it.
+        subprotocols: offered in order.
+        offers_deflate: whether permessage-deflate is offered.
+
+    Attributes:
+        has_answer_bytes: whether the server has said anything.
+    """
+
+    __slots__ = ("_authority", "_headers", "_held", "_key", "_offers_deflate", "_subprotocols", "_target")
+
+    def __init__(
+        self,
+        *,
+        authority: bytes,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        key: bytes,
+        subprotocols: tuple[str, ...],
+        offers_deflate: bool,
+    ) -> None:
+        self._authority = authority
+        self._target = target
+        self._headers = headers
+        self._key = key
+        self._subprotocols = subprotocols
+        self._offers_deflate = offers_deflate
+        self._held = b""
+
+    @property
+    def has_answer_bytes(self) -> bool:
+        return bool(self._held)
+
+    def request(self) -> bytes:
+        """Return the request's bytes."""
+        lines = [
+            b"GET %b HTTP/1.1\r\nHost: %b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n" % (self._target, self._authority, self._key)
+        ]
+        if self._offers_deflate:
+            lines.append(b"Sec-WebSocket-Extensions: " + OFFER + b"\r\n")
+        if self._subprotocols:
+            lines.append(b"Sec-WebSocket-Protocol: " + ", ".join(self._subprotocols).encode("latin-1") + b"\r\n")
+        lines += [b"%b: %b\r\n" % header for header in self._headers]
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def take(self, data: bytes) -> tuple[HandshakeAnswer, bytes] | None:
+        """Take what arrived; return the answer and what follows it, None while it is incomplete.
+
+        Raises:
+            Breach: it is no HTTP.
+        """
+        self._held += data
+        split = head_from(self._held)
+        if split is None:
+            return None
+        answer = read_answer(
+            split[0], key=self._key, subprotocols=self._subprotocols, offers_deflate=self._offers_deflate
+        )
+        return answer, split[1]
 
 
 def head_from(data: bytes) -> tuple[bytes, bytes] | None:

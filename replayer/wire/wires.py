@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ class Wire(Protocol):
         offers_deflate: bool,
     ) -> tuple[Any, Attempting]:
         """Begin to open a WebSocket for ``owner``."""
+
+    def warm_up(self, targets: Sequence[TargetSpec]) -> None:
+        """Make ready what would cost milliseconds at the first connection to a target."""
 
     def forget(self, user: int) -> None:
         """Drop what is kept for a user that is over."""

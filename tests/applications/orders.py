@@ -17,7 +17,7 @@ from ariadne.asgi.handlers import GraphQLTransportWSHandler
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route, WebSocketRoute
 
 SCHEMA = """
 type Product { id: ID! name: String! price: Int! }
@@ -71,7 +71,7 @@ async function visit(user, password) {
   send({id, type: "complete"});
   await pause(200);
   socket.close(1000);
-  document.title = "order " + seen.status;
+  document.title = "left after " + seen.status;
 }
 </script>"""
 PRODUCTS = [{"id": f"p{n}-{name}", "name": name, "price": 10 * n} for n, name in enumerate(("tea", "salt", "rice"), 1)]
@@ -123,7 +123,8 @@ def application() -> Starlette:
         routes=[
             Route("/", lambda _request: HTMLResponse(PAGE)),
             Route("/admin/ledger", lambda _request: JSONResponse(shop.ledger)),
-            Mount("/graphql", graphql),
+            Route("/graphql", graphql, methods=["POST"]),
+            WebSocketRoute("/graphql", graphql),
         ]
     )
 

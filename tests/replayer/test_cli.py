@@ -47,7 +47,6 @@ def test_options_that_cannot_be_are_a_config_error(arguments: tuple[str, ...], c
         ((*TARGET, "--max-gap", "5"), "is not a duration"),
         ((*TARGET, "--shape", "brust"), "the shapes are recorded"),
         ((*TARGET, "--pacing", "slow"), "'think', 'timeline', 'asap'"),
-        ((*TARGET, "--storm", "at=1s"), "No such option"),  # comes later, and is not ignored until then
         ((*TARGET, "--read-only"), "No such option"),
     ],
 )

@@ -13,7 +13,7 @@ from replayer.load.shapes import Burst
 from replayer.options.crowd import CrowdOptions
 from replayer.options.judge import read_thresholds
 from replayer.options.target import read_allowed_targets
-from replayer.options.wire import WireOptions, parse_header
+from replayer.options.wire import WireOptions
 from replayer.user.pacing import Deadlines, Pacing
 
 
@@ -76,35 +76,11 @@ def test_asap_starts_all_copies_at_once_unless_a_spread_was_asked_for() -> None:
     [
         ({"deadlines": Deadlines(request_ns=0)}, "--request-timeout"),
         ({"max_failures": 0}, "--max-failures"),
-        ({"insecure": True, "ca_file": Path("ca.pem")}, "--insecure and --ca"),
     ],
 )
 def test_impossible_wires_are_refused(wire: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         WireOptions(**wire)
-
-
-def test_a_header_takes_its_value_from_the_environment() -> None:
-    assert parse_header("X-Api-Key=env:KEY", {"KEY": "s3cret=="}) == (b"X-Api-Key", b"s3cret==")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("X-Api-Key=hunter2", "is not NAME=env:VAR"),  # a literal secret is not for command lines
-        ("X-Api-Key", "is not NAME=env:VAR"),
-        ("X Api=env:KEY", "is not NAME=env:VAR"),
-        ("X-Api-Key=env:", "is not NAME=env:VAR"),
-        ("Host=env:KEY", "made by the wire"),
-        ("sec-websocket-key=env:KEY", "made by the wire"),
-        ("X-Api-Key=env:MISSING", "MISSING is not set"),
-        ("X-Api-Key=env:EVIL", "line break"),
-    ],
-)
-def test_any_other_header_is_refused_without_repeating_its_value(text: str, complaint: str) -> None:
-    with pytest.raises(ConfigError, match=complaint) as caught:
-        parse_header(text, {"KEY": "1", "EVIL": "hunter2\r\nX: y"})
-    assert "hunter2" not in str(caught.value)
 
 
 def test_thresholds_are_a_toml_list(tmp_path: Path) -> None:

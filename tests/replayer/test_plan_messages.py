@@ -8,7 +8,7 @@ import pytest
 
 from replayer.plan.compile import compile_plan
 from replayer.plan.pairing import are_related
-from replayer.plan.records import Plan, Script, StepKind
+from replayer.plan.records import Plan, Script, SlotKind, StepKind
 from tests.fakes_captures import Tape, capture_of
 from tests.fakes_plans import Player
 
@@ -250,10 +250,27 @@ def test_heartbeats_of_the_client_are_ticks_of_a_timer() -> None:
     messages: Messages = [
         m for n in range(1, 7) for m in ((5000.0 * n, ">", {"op": "ping"}), (5000.0 * n + 4, "<", {"op": "pong"}))
     ]
+    plan, script = _plan(messages)
+    (ticker,) = script.sockets[0].tickers
+    assert (ticker.payload, ticker.every_ns, ticker.n_recorded) == ((b'{"op": "ping"}',), 5_000_000_000, 6)
+    assert plan.message_kinds[ticker.reply_kind].name == "pong"
+    assert [step.kind for step in script.steps] == [StepKind.CONNECT, StepKind.CLOSE], "no tick is a step"
+
+
+def test_what_grows_from_tick_to_tick_is_counted_on_above_what_was_recorded() -> None:
+    messages: Messages = [
+        m
+        for n in range(1, 7)
+        for m in (
+            (5000.0 * n, ">", [None, str(n), "phoenix", "heartbeat", {}]),
+            (5000.0 * n + 4, "<", [None, str(n), "phoenix", "phx_reply", {"status": "ok"}]),
+        )
+    ]
     _, script = _plan(messages)
-    sends = [step for step in script.steps if step.kind is StepKind.SEND]
-    assert len(sends) == 6 and not script.sockets[0].responders
-    assert {step.needs for step in sends} == {(0,)}
+    (ticker,) = script.sockets[0].tickers
+    assert ticker.payload == (b'[null, "', 0, b'", "phoenix", "heartbeat", {}]')
+    assert (script.slots[0].kind, script.slots[0].detail) == (SlotKind.GENERATED, "counter:1006")
+    assert ticker.pairing is not None and ticker.pairing.reply_path == ("ref",)
 
 
 def test_a_message_that_answers_once_is_a_step_and_no_responder() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from analysis.histogram import bucket_of
 from replayer.plan.records import Codec, Expectation, Extractor, RequestTemplate, Source
-from replayer.user.checks import check_document, check_head, check_size
+from replayer.user.checks import check_head, check_size
+from replayer.user.inspection import inspection_of
 from replayer.user.jar import Jar
 from replayer.user.meter import Meter
 from replayer.user.render import CookieSlots, MissingValue, Rendered, link_http1, link_template
@@ -155,7 +156,7 @@ def test_foreign_domain_makes_a_host_cookie_and_odd_attributes_are_ignored() -> 
 )
 def test_documents_are_checked_for_keys_and_emptiness(document: object, mismatch: str) -> None:
     expectation = Expectation(required=(("a", "b"),), non_empty=(("a", "b"),))
-    assert check_document(expectation, document) == mismatch
+    assert inspection_of(expectation).mismatch(document) == mismatch
 
 
 def test_heads_and_sizes_are_checked() -> None:
@@ -163,7 +164,7 @@ def test_heads_and_sizes_are_checked() -> None:
     assert check_head(expectation, 201, b"Application/JSON; charset=utf-8") == ""
     assert check_head(expectation, 302, b"application/json") == "status"
     assert check_head(expectation, 200, b"text/html") == "content_type"
-    assert [check_size(expectation, n) for n in (1, 2, 9, 10)] == ["size", "", "", "size"]
+    assert [check_size(expectation, n) for n in (0, 1, 2, 9, 10)] == ["no_body", "size", "", "", "size"]
 
 
 def test_walk_never_leaves_the_document() -> None:

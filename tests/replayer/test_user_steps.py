@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.series import UNASKED
 from analysis.slots import SecondSlot
 from captures.records import Origin
 from replayer.plan.records import (
@@ -70,7 +71,7 @@ def sent_at(port: FakePort) -> list[tuple[int, str]]:
 
 
 def totals(slot: SecondSlot) -> dict[str, int]:
-    measures = [m for key, m in slot.measures.items() if key[0] != "ws.message"]
+    measures = [m for key, m in slot.measures.items() if key[0] not in UNASKED]
     return {
         "planned": sum(m.planned for m in measures),
         "ok": sum(m.ok for m in measures),
@@ -106,7 +107,7 @@ def test_pacing_decides_when_a_step_goes(pacing: Pacing, speed: float, sent: lis
     slot = played(CHAIN, port, pacing=pacing, speed=speed)
     assert sorted(sent_at(port)) == sent
     assert totals(slot) == {"planned": 3, "ok": 3, "failed": 0, "mismatched": 0, "not_sent": 0}
-    assert slot.counts["sessions_completed"] == slot.counts["users_completed"] == 1
+    assert slot.counts["sessions_completed"] == 1
 
 
 def test_max_gap_caps_think_times_and_the_timeline() -> None:
@@ -243,7 +244,7 @@ def test_failures_in_a_row_end_the_user_and_every_step_is_accounted_for() -> Non
     steps = [request(i, i * 100, expectation=Expectation(statuses=(200,))) for i in range(20)]
     slot = played(plan_of(*steps), FakePort(answer=lambda d, c: Reply(status=503)), max_failures=3)
     assert totals(slot) == {"planned": 20, "ok": 0, "failed": 3, "mismatched": 0, "not_sent": 17}
-    assert slot.counts["users_failed"] == 1 and slot.counts["not_sent:user_ended"] == 17
+    assert slot.counts["sessions_failed"] == 1 and slot.counts["not_sent:user_ended"] == 17
 
 
 def test_request_without_an_answer_times_out_at_its_limit_and_enters_the_latency() -> None:

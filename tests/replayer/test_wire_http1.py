@@ -63,9 +63,7 @@ async def asked(port: int, *, method: bytes = b"GET") -> tuple[str, Any]:
     """Return what one request on a new connection ended with."""
     listener = Listener()
     connection = await connected(port, listener)
-    connection.send(
-        method + b" / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=method == b"HEAD", keeps_body=True
-    )
+    connection.send(method + b" / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=method == b"HEAD", keeps_body=True)
     told = await listener.next()
     connection.close()
     return told
@@ -112,9 +110,7 @@ def test_answer_to_head_has_no_body_whatever_its_length_says() -> None:
             listener = Listener()
             connection = await connected(port, listener)
             for _ in range(2):  # The second shows that the parser has forgotten the body it waited for.
-                connection.send(
-                    b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=True, keeps_body=True
-                )
+                connection.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=True, keeps_body=True)
                 kind, _ = await listener.next()
                 assert (kind, connection.head.status, connection.body_bytes) == ("response", 200, 0)
             connection.close()

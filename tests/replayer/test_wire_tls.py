@@ -1,125 +1,228 @@
-"""TLS over MemoryBIO against a real TLS server with certificates of our own making."""
+"""TLS over MemoryBIO against real TLS servers with certificates of our own making."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
-from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
-import uvloop
 
-from replayer.targets import TargetSpec
+from replayer.reach import Offers, Reach, TlsSettings
 from replayer.wire.connect import Dialer
-from replayer.wire.http1 import Http1Connection
-from replayer.wire.tally import Tally
-from replayer.wire.tls import open_context
-from tests.fakes_server import answering, serving
-from tests.replayer.test_wire_http1 import Listener
+from tests.fakes_server import Serve, answering, read_head, serving
+from tests.faults.tls import (
+    Authority,
+    hang_up,
+    make_authority,
+    never_answer,
+    refuse_version,
+    refusing_our_certificate,
+    reset_hello,
+    server_context,
+    speak_plain,
+)
+from tests.replayer.asking import GET, AskingWire, Outcome, run, target_at
+
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
-    ca = trustme.CA()
-    path = tmp_path / "ca.pem"
-    ca.cert_pem.write_to_path(str(path))
-    return ca, str(path)
+def asked(
+    serve: Serve, *, context: ssl.SSLContext | None, tls: TlsSettings, host: str = "localhost", connect_s: float = 20.0
+) -> Outcome:
+    """Return how one request to a TLS server of ours ends."""
+
+    async def main() -> Outcome:
+        async with serving(serve, tls=context) as port, AskingWire(reach=Reach(tls=tls)) as wire:
+            return await wire.asker(target_at(port, scheme="https", host=host)).asked(connect_s=connect_s)
+
+    outcome = run(main)
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
-def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
-async def asked(port: int, ca_file: str | None, *, insecure: bool = False) -> tuple[str, Any]:
-    listener = Listener()
-    loop = asyncio.get_running_loop()
-    dialer = Dialer(loop, open_context(insecure=insecure, ca_file=ca_file), lambda exc: None)
-    spec = TargetSpec(scheme="https", host="localhost", port=port, addresses=("127.0.0.1",))
-    connection = Http1Connection(listener, Tally())
-    dialer.dial(connection, spec, lambda failure: listener.told.put_nowait(("refused", failure)))
-    told = await listener.next()
-    if told[0] != "opened":
-        return told
-    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=True)
-    told = await listener.next()
-    connection.close()
-    return told
-
-
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("size", [2, 300_000])  # one record, and many
-def test_answers_arrive_whole_over_tls(authority: tuple[trustme.CA, str], size: int) -> None:
-    ca, ca_file = authority
-    body = b"x" * size
-
-    async def main() -> None:
-        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body
-        async with serving(answering(answer), tls=server_context(ca.issue_cert("localhost"))) as port:
-            kind, connection = await asked(port, ca_file)
-            assert kind == "response" and connection.body == body
-
-    run(main)
+def test_answers_arrive_whole_over_tls(authority: Authority, size: int, version: ssl.TLSVersion) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    context = server_context(authority, version=version)
+    outcome = asked(answering(answer), context=context, tls=TlsSettings(ca_file=authority.ca_file))
+    assert (outcome.status, outcome.body) == (200, b"x" * size)
 
 
-def test_body_that_ends_with_the_tls_stream_is_complete(authority: tuple[trustme.CA, str]) -> None:
-    ca, ca_file = authority
-
-    async def main() -> None:
-        server = answering(b"HTTP/1.1 200 OK\r\n\r\nthe end", close=True)
-        async with serving(server, tls=server_context(ca.issue_cert("localhost"))) as port:
-            kind, connection = await asked(port, ca_file)
-            assert kind == "response" and connection.body == b"the end"
-
-    run(main)
+def test_a_body_that_ends_with_the_tls_stream_is_complete(authority: Authority) -> None:
+    server = answering(b"HTTP/1.1 200 OK\r\n\r\nthe end", close=True)
+    outcome = asked(server, context=server_context(authority), tls=TlsSettings(ca_file=authority.ca_file))
+    assert (outcome.body, outcome.keeps_alive) == (b"the end", False)
 
 
-def test_certificates_are_verified_and_each_flaw_has_its_class(authority: tuple[trustme.CA, str]) -> None:
-    ca, ca_file = authority
-    past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-
-    async def main() -> None:
-        cases = [
-            (ca.issue_cert("other.example"), ca_file, "tls_wrong_host"),
-            (ca.issue_cert("localhost", not_after=past), ca_file, "tls_expired"),
-            (ca.issue_cert("localhost"), None, "tls_unknown_ca"),
-        ]
-        for certificate, trusted, failure in cases:
-            async with serving(answering(), tls=server_context(certificate)) as port:
-                assert await asked(port, trusted) == ("refused", failure)
-
-    run(main)
+def test_certificates_are_verified_and_each_flaw_has_its_class(authority: Authority) -> None:
+    trusting = TlsSettings(ca_file=authority.ca_file)
+    cases = [
+        (server_context(authority, host="other.example"), trusting, "tls_wrong_host"),
+        (server_context(authority, expired=True), trusting, "tls_expired"),
+        (server_context(authority), TlsSettings(), "tls_unknown_ca"),
+    ]
+    for context, tls, failure in cases:
+        assert asked(answering(_OK), context=context, tls=tls).failure == failure
 
 
-def test_insecure_takes_any_certificate(authority: tuple[trustme.CA, str]) -> None:
-    ca, _ = authority
-
-    async def main() -> None:
-        server = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        async with serving(server, tls=server_context(ca.issue_cert("other.example"))) as port:
-            kind, _ = await asked(port, None, insecure=True)
-            assert kind == "response"
-
-    run(main)
+def test_insecure_takes_any_certificate(authority: Authority) -> None:
+    context = server_context(authority, host="other.example", expired=True)
+    assert asked(answering(_OK), context=context, tls=TlsSettings(insecure=True)).body == b"hi"
 
 
-def test_plain_text_server_is_a_tls_failure(authority: tuple[trustme.CA, str]) -> None:
-    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+def test_a_host_that_is_an_address_is_verified_as_one(authority: Authority) -> None:
+    tls = TlsSettings(ca_file=authority.ca_file)
+    assert asked(answering(_OK), context=server_context(authority, host="127.0.0.1"), tls=tls, host="127.0.0.1").status
+    wrong = asked(answering(_OK), context=server_context(authority), tls=tls, host="127.0.0.1")
+    assert wrong.failure == "tls_wrong_host"
+
+
+@pytest.mark.parametrize(
+    ("serve", "failure"),
+    [
+        (speak_plain, "tls_protocol"),
+        (refuse_version, "tls_protocol"),
+        (hang_up, "eof"),
+        (reset_hello, "reset"),
+    ],
+)
+def test_handshakes_that_fail_have_their_class(serve: Serve, failure: str) -> None:
+    assert asked(serve, context=None, tls=TlsSettings()).failure == failure
+
+
+def test_a_hello_that_is_never_answered_ends_by_its_deadline_in_its_own_class() -> None:
+    assert asked(never_answer, context=None, tls=TlsSettings(), connect_s=0.1).failure == "timeout_tls"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_certificate_gets_ours(authority: Authority, version: ssl.TLSVersion) -> None:
+    context = server_context(authority, wants_cert=True, version=version)
+    ours = TlsSettings(
+        ca_file=authority.ca_file, cert_file=authority.client_cert_file, key_file=authority.client_key_file
+    )
+    assert asked(answering(_OK), context=context, tls=ours).body == b"hi"
+
+
+def test_a_server_that_wants_a_certificate_and_gets_none_has_a_class_of_its_own(
+    authority: Authority, tmp_path: Path
+) -> None:
+    foreign = make_authority(tmp_path)
+    context = server_context(authority, wants_cert=True, version=ssl.TLSVersion.TLSv1_3)
+    none = TlsSettings(ca_file=authority.ca_file)
+    other = TlsSettings(ca_file=authority.ca_file, cert_file=foreign.client_cert_file, key_file=foreign.client_key_file)
+
+    async def main(port: int, tls: TlsSettings) -> Outcome:
+        async with AskingWire(reach=Reach(tls=tls)) as wire:
+            return await wire.asker(target_at(port, scheme="https")).asked()
+
+    for tls in (none, other):
+        with refusing_our_certificate(context) as port:
+            assert run(partial(main, port, tls)).failure == "tls_client_certificate"
+
+
+def test_the_protocol_agreed_on_decides_what_is_spoken(authority: Authority) -> None:
+    """Over the dialer alone: what the target chooses of our offer is told before the connection is made."""
+
+    async def main() -> list[str]:
+        told: asyncio.Queue[str] = asyncio.Queue()
+
+        class Ended(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                assert isinstance(transport, object) and hasattr(transport, "abort")
+                transport.abort()
+
+        def choose(alpn: str) -> asyncio.Protocol:
+            told.put_nowait(alpn)
+            return Ended()
+
+        dialer = Dialer(asyncio.get_running_loop(), Reach(tls=TlsSettings(ca_file=authority.ca_file)), lambda exc: None)
+        chosen = []
+        for offered, alpn in (
+            (Offers.BOTH, ("h2", "http/1.1")),
+            (Offers.BOTH, ("http/1.1",)),
+            (Offers.BOTH, ()),
+            (Offers.HTTP1, ("h2", "http/1.1")),
+            (Offers.HTTP2, ("h2",)),
+            (Offers.HTTP2, ()),
+            (Offers.HTTP2, ("http/1.1",)),
+        ):
+            async with serving(never_answer, tls=server_context(authority, alpn=alpn)) as port:
+                dialer.dial(choose, target_at(port, scheme="https"), told.put_nowait, offers=offered)
+                chosen.append(await asyncio.wait_for(told.get(), 20))
+        return chosen
+
+    # The last two: no protocol chosen at all, and a server that accepts none of the offered ones.
+    assert run(main) == ["h2", "http/1.1", "", "http/1.1", "h2", "tls_alpn", "tls_alpn"]
+
+
+def resumptions(authority: Authority, version: ssl.TLSVersion, tls: TlsSettings, users: list[int]) -> dict[str, int]:
+    """Return what handshakes a list of users makes, one connection and request after the other."""
+
+    async def main() -> dict[str, int]:
+        context = server_context(authority, version=version)
+        async with serving(answering(_OK), tls=context) as port, AskingWire(reach=Reach(tls=tls)) as wire:
+            for user in users:
+                asker = wire.asker(target_at(port, scheme="https"), user=user)
+                _, connection = await asker.connected()
+                assert (await asker.asked(connection=connection)).body == b"hi"
+                connection.close()
+            return wire.counts
+
+    counts = run(main)
+    assert isinstance(counts, dict)
+    return counts
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_each_user_resumes_its_own_sessions(authority: Authority, version: ssl.TLSVersion) -> None:
+    tls = TlsSettings(ca_file=authority.ca_file)
+    assert resumptions(authority, version, tls, [1, 1, 1, 2, 2]) == {"tls_full": 2, "tls_resumed": 3}
+
+
+def test_without_resumption_every_handshake_is_a_full_one(authority: Authority) -> None:
+    tls = TlsSettings(ca_file=authority.ca_file, resumes=False)
+    assert resumptions(authority, ssl.TLSVersion.TLSv1_3, tls, [1, 1, 1]) == {"tls_full": 3}
+
+
+def test_a_user_that_is_over_leaves_no_session_behind(authority: Authority) -> None:
+    async def main() -> dict[str, int]:
+        reach = Reach(tls=TlsSettings(ca_file=authority.ca_file))
+        async with serving(answering(_OK), tls=server_context(authority)) as port, AskingWire(reach=reach) as wire:
+            for _ in range(2):
+                assert (await wire.asker(target_at(port, scheme="https"), user=7).asked()).status == 200
+                wire.wire.forget(7)
+            return wire.counts
+
+    assert run(main) == {"tls_full": 2}
+
+
+def test_large_requests_and_several_answers_in_one_segment_are_whole(authority: Authority) -> None:
+    """Many records each way, and records that arrive together."""
+    body = bytes(range(256)) * 1000
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        seen.append(await reader.readexactly(len(body)))
+        for part in (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", b"abc", b"def"):
+            writer.write(part)  # Each is a record of its own; together they fit one segment.
         await writer.drain()
         await reader.read()
 
-    async def main() -> None:
-        async with serving(shout) as port:
-            assert await asked(port, None) == ("refused", "tls_protocol")
+    async def main() -> Outcome:
+        reach = Reach(tls=TlsSettings(ca_file=authority.ca_file))
+        async with serving(serve, tls=server_context(authority)) as port, AskingWire(reach=reach) as wire:
+            request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            return await wire.asker(target_at(port, scheme="https")).asked(request)
 
-    run(main)
+    outcome = run(main)
+    assert isinstance(outcome, Outcome)
+    assert outcome.body == b"abcdef" and seen == [body] and GET.startswith(b"GET ")

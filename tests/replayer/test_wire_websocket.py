@@ -3,59 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
+import tracemalloc
+import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
-from replayer.reach import Reach
-from replayer.targets import TargetSpec
-from replayer.wire.connect import Dialer
 from replayer.wire.tally import Tally
-from replayer.wire.websocket import MAX_MESSAGE_BYTES, WebSocketConnection
-from tests.fakes_server import Serve, answering, read_head, reset, serving
-
-
-class Listener:
-    """An owner that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-
-    def socket_opened(self, connection: WebSocketConnection, end_ns: int) -> None:
-        self.told.put_nowait(("opened",))
-
-    def socket_refused(self, connection: WebSocketConnection, failure: str, status: int, end_ns: int) -> None:
-        self.told.put_nowait(("refused", failure, status))
-
-    def message_received(self, connection: WebSocketConnection, data: bytes, end_ns: int, *, is_text: bool) -> None:
-        self.told.put_nowait(("message", data, is_text))
-
-    def socket_closed(self, connection: WebSocketConnection, code: int, end_ns: int) -> None:
-        self.told.put_nowait(("closed", code))
-
-    async def next(self) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self.told.get(), 10)
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
-
-
-def opened(port: int, listener: Listener, **options: Any) -> WebSocketConnection:
-    loop = asyncio.get_running_loop()
-    given: dict[str, Any] = {"target": b"/ws", "headers": [], "subprotocols": (), "offers_deflate": False} | options
-    connection = WebSocketConnection(listener, host="127.0.0.1", port=port, is_secure=False, tally=Tally(), **given)
-    dialer = Dialer(loop, Reach(), lambda exc: None)
-    spec = TargetSpec(scheme="http", host="127.0.0.1", port=port, addresses=("127.0.0.1",))
-    dialer.dial(connection, spec, lambda failure: connection.fail(failure, 0))
-    return connection
+from replayer.wire.websocket import MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES, WebSocketConnection
+from replayer.wire.websocket_handshake import accept_of
+from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
+from tests.replayer.listening import Listener, opened, run
 
 
 @pytest.mark.parametrize("offers_deflate", [False, True])
@@ -121,40 +82,50 @@ def test_refused_handshakes_have_their_class(answer: bytes, told: tuple[Any, ...
     assert _first_told(answering(answer, close=True)) == told
 
 
-def test_handshake_that_is_never_answered_expires_as_connect_timeout() -> None:
+def test_handshake_that_is_never_answered_expires_as_timeout_of_the_upgrade() -> None:
+    asked = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        asked.set()
         await reader.read()
 
     async def main() -> None:
+        nonlocal asked
+        asked = asyncio.Event()
         async with serving(silent) as port:
             listener = Listener()
             connection = opened(port, listener)
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(asked.wait(), 10)
             connection.expire_handshake(1)
-            assert await listener.next() == ("refused", "connect_timeout", 0)
+            assert await listener.next() == ("refused", "timeout_upgrade", 0)
 
     run(main)
 
 
-def _upgraded(*frames: bytes, then_reset: bool = False) -> Serve:
+Then = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def _upgraded(*frames: bytes, then: Then = _hold, extension: str = "") -> Serve:
+    """Serve a handshake, then raw bytes, then whatever ``then`` does."""
+
     async def serve_raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await read_head(reader)
-        key = head.lower().partition(b"sec-websocket-key: ")[2].partition(b"\r\n")[0]
-        key = head[head.lower().index(key) :][: len(key)]
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        accept = base64.b64encode(digest)
+        start = head.lower().index(b"sec-websocket-key: ") + len(b"sec-websocket-key: ")
+        key = head[start:].partition(b"\r\n")[0]
+        accept = accept_of(key)
         writer.write(
-            b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-            + accept
-            + b"\r\n\r\n"
+            b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n"
         )
-        for frame in frames:
-            writer.write(frame)
+        if extension:
+            writer.write(f"Sec-WebSocket-Extensions: {extension}\r\n".encode())
+        writer.write(b"\r\n" + b"".join(frames))
         await writer.drain()
-        if then_reset:
-            await asyncio.sleep(0.05)
-            reset(writer)
-        await reader.read()
+        await then(reader, writer)
 
     return serve_raw
 
@@ -173,36 +144,366 @@ def test_fragments_are_joined_and_pings_between_them_are_no_messages() -> None:
     run(main)
 
 
+DEFLATE = "permessage-deflate"
+_BOMB = zlib.compressobj(9, wbits=-15)
+BOMB = _BOMB.compress(bytes(2 * MAX_MESSAGE_BYTES)) + _BOMB.flush(zlib.Z_SYNC_FLUSH)
+
+
 @pytest.mark.parametrize(
-    ("frames", "code"),
+    ("frames", "extension", "closed"),
     [
-        ((b"\x81\x83abcd123",), 1002),  # a masked frame from a server
-        ((b"\xc1\x01x",), 1002),  # RSV1 without an extension
-        ((b"\x83\x01x",), 1002),  # reserved opcode
-        ((b"\x80\x01x",), 1002),  # continuation of nothing
-        ((b"\x82\x7f" + (MAX_MESSAGE_BYTES + 1).to_bytes(8, "big"),), 1009),  # announced, never sent
+        ((b"\x81\x83abcd123",), "", ("closed", 1002, "protocol")),  # a masked frame from a server
+        ((b"\xc1\x01x",), "", ("closed", 1002, "protocol")),  # RSV1 without an extension
+        ((b"\x83\x01x",), "", ("closed", 1002, "protocol")),  # reserved opcode
+        ((b"\x80\x01x",), "", ("closed", 1002, "protocol")),  # continuation of nothing
+        ((b"\x09\x00",), "", ("closed", 1002, "protocol")),  # a fragmented ping
+        ((b"\x88\x02\x03\xec",), "", ("closed", 1002, "protocol")),  # close code 1004
+        ((b"\x81\x01\xff",), "", ("closed", 1007, "protocol")),  # text that is no UTF-8
+        ((b"\x88\x03\x03\xe8\xff",), "", ("closed", 1007, "protocol")),  # a reason that is no UTF-8
+        # Announced, never sent.
+        ((b"\x82\x7f" + (MAX_MESSAGE_BYTES + 1).to_bytes(8, "big"),), "", ("closed", 1009, "too_large")),
+        ((b"\xc1\x03\xff\xfe\xfd",), DEFLATE, ("closed", 1002, "protocol")),  # not deflated
+        ((b"\xe1\x01x",), DEFLATE, ("closed", 1002, "protocol")),  # RSV2
+        ((b"\xc2\x7e" + len(BOMB).to_bytes(2, "big") + BOMB,), DEFLATE, ("closed", 1009, "too_large")),
     ],
 )
-def test_breaches_of_the_protocol_close_the_socket_with_their_code(frames: tuple[bytes, ...], code: int) -> None:
-    told = _told(_upgraded(*frames), 2)
-    assert told == [("opened",), ("closed", code)]
+def test_breaches_of_the_protocol_close_the_socket_and_tell_the_server_why(
+    frames: tuple[bytes, ...], extension: str, closed: tuple[Any, ...]
+) -> None:
+    heard = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.read())
+
+    server = _upgraded(*frames, then=listen, extension=extension)
+    assert _told(server, 2, offers_deflate=bool(extension)) == [("opened",), closed]
+    assert heard[:2] == b"\x88\x82"
+    assert int.from_bytes(bytes(a ^ b for a, b in zip(heard[6:8], heard[2:4], strict=True))) == closed[1]
 
 
-def test_reset_of_an_open_socket_is_1006() -> None:
-    assert _told(_upgraded(then_reset=True), 2) == [("opened",), ("closed", 1006)]
+@pytest.mark.parametrize("code", [1000, 1001, 1003, 1008, 1011, 1012, 1013, 3000, 4999])
+def test_every_close_code_of_the_server_is_told_and_echoed(code: int) -> None:
+    heard = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.readexactly(8))
+
+    frame = b"\x88\x02" + code.to_bytes(2, "big")
+    assert _told(_upgraded(frame, then=listen), 2) == [("opened",), ("closed", code)]
+    assert int.from_bytes(bytes(a ^ b for a, b in zip(heard[6:8], heard[2:4], strict=True))) == code
+
+
+def test_close_without_a_code_is_1005() -> None:
+    assert _told(_upgraded(b"\x88\x00"), 2) == [("opened",), ("closed", 1005)]
+
+
+async def _reset_soon(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(0.05)
+    reset(writer)
+
+
+async def _end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("frames", "then"),
+    [
+        ((), _reset_soon),  # RST
+        ((), _end),  # FIN without a close frame
+        ((b"\x81\x05hel",), _end),  # FIN inside a message
+        ((b"\x01\x03hel",), _end),  # FIN between fragments
+    ],
+)
+def test_end_without_a_close_frame_is_1006(frames: tuple[bytes, ...], then: Then) -> None:
+    assert _told(_upgraded(*frames, then=then), 2) == [("opened",), ("closed", 1006)]
+
+
+@pytest.mark.parametrize(
+    ("head", "then", "told"),
+    [
+        (b"", _end, ("refused", "eof", 0)),
+        (b"HTTP/1.1 101 S\r\nUpgr", _end, ("refused", "protocol", 0)),  # ended inside its head
+        (b"", _reset_soon, ("refused", "reset", 0)),
+        (b"HTTP/1.1 101 S\r\n" + b"X: y\r\n" * 100_000, _hold, ("refused", "protocol", 0)),  # header bomb
+        (b"\x00\x01\x02garbage", _hold, ("refused", "protocol", 0)),
+        (b"HTTP/1.1 103 E\r\n\r\nHTTP/1.0 403 F\r\n\r\n", _hold, ("refused", "status_403", 403)),
+    ],
+)
+def test_handshake_that_breaks_off_has_the_class_of_its_cause(head: bytes, then: Then, told: tuple[Any, ...]) -> None:
+    async def serve_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(head)
+        await then(reader, writer)
+
+    assert _first_told(serve_head) == told
+
+
+def test_refused_connection_is_told_once() -> None:
+    async def main() -> None:
+        listener = Listener()
+        opened(closed_port(), listener)
+        assert await listener.next() == ("refused", "connect_refused", 0)
+        assert listener.told.empty()
+
+    run(main)
+
+
+def test_close_that_the_server_never_answers_ends_by_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replayer.wire.websocket.CLOSE_S", 0.05)
+
+    async def main() -> None:
+        async with serving(_upgraded()) as port:
+            listener = Listener()
+            connection = opened(port, listener)
+            assert await listener.next() == ("opened",)
+            connection.close(1000)
+            assert not connection.is_open()
+            assert await listener.next() == ("closed", 1006)
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_server_that_never_ends_the_connection_after_both_closes_loses_it(
+    monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    monkeypatch.setattr("replayer.wire.websocket.TCP_END_S", 0.05)
+    ended: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        if is_ours:
+            writer.write(b"\x88\x02\x03\xe8")
+        ended.put_nowait(await reader.read())  # Until the other side ends it.
+
+    async def main() -> None:
+        async with serving(_upgraded(*([] if is_ours else [b"\x88\x02\x03\xe8"]), then=answer)) as port:
+            listener = Listener()
+            connection = opened(port, listener)
+            assert await listener.next() == ("opened",)
+            if is_ours:
+                connection.close(1000)
+            assert await listener.next() == ("closed", 1000)
+            assert await asyncio.wait_for(ended.get(), 10) == b""
+
+    run(main)
+
+
+def test_messages_that_were_under_way_when_we_closed_still_arrive() -> None:
+    async def main() -> None:
+        async with serving(_upgraded(then=_late)) as port:
+            listener = Listener()
+            connection = opened(port, listener)
+            assert await listener.next() == ("opened",)
+            connection.close(1000)
+            connection.send(b"too late", is_text=True)
+            assert await listener.next() == ("message", b"late", True)
+            assert await listener.next() == ("closed", 1000)
+
+    async def _late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readexactly(8))[0] == 0x88
+        writer.write(b"\x81\x04late\x88\x02\x03\xe8")
+        assert await reader.read() == b""  # Nothing was sent behind the close.
+
+    run(main)
+
+
+def test_nothing_is_told_of_an_attempt_that_was_given_up() -> None:
+    async def main() -> None:
+        async with serving(_upgraded()) as port:
+            listener = Listener()
+            tally = Tally()
+            for ends_at_once in (True, False):
+                connection = opened(port, listener, tally=tally)
+                if not ends_at_once:
+                    await asyncio.sleep(0)
+                connection.close(1001)
+            await asyncio.sleep(0.1)
+            assert listener.told.empty() and tally.n == 0
+
+    run(main)
+
+
+def test_ping_flood_of_a_server_that_does_not_read_is_answered_with_the_last_pong() -> None:
+    answers: list[tuple[int, bytes]] = []
+    seen = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport: Any = writer.transport
+        transport.pause_reading()
+        for number in range(160):
+            writer.write((b"\x89\x7d" + number.to_bytes(125, "big")) * 400)
+            await writer.drain()
+        writer.write(b"\x89\x04last\x81\x07flooded")
+        await seen.wait()
+        transport.resume_reading()
+        while (frame := await _client_frame(reader)) != (0xA, b"last"):
+            answers.append(frame)
+        writer.write(b"\x88\x02\x03\xe8")
+        await reader.read()
+
+    async def main() -> None:
+        async with serving(_upgraded(then=flood)) as port:
+            listener, tally = Listener(), Tally()
+            connection = opened(port, listener, tally=tally)
+            assert [await listener.next(), await listener.next()] == [("opened",), ("message", b"flooded", True)]
+            assert tally.n_paused == 1
+            assert connection._transport.get_write_buffer_size() < 1 << 20
+            seen.set()
+            assert await listener.next() == ("closed", 1000)
+            assert tally.n_paused == 0
+
+    run(main)
+    assert 0 < len(answers) < 160 * 400
+
+
+async def _client_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read one short frame of a client: opcode and payload."""
+    head, length = await reader.readexactly(2)
+    key, data = await reader.readexactly(4), await reader.readexactly(length & 0x7F)
+    return head & 0x0F, bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
+
+
+def test_server_that_does_not_read_ends_the_socket_before_memory_grows() -> None:
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport: Any = writer.transport
+        transport.pause_reading()
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        async with serving(_upgraded(then=deaf)) as port:
+            listener = Listener()
+            tally = Tally()
+            connection = opened(port, listener, tally=tally)
+            assert await listener.next() == ("opened",)
+            unsent = 0
+            for _ in range(1000):
+                connection.send(bytes(100_000), is_text=False)
+                if connection.failure:
+                    break
+                unsent = max(unsent, connection._transport.get_write_buffer_size())
+                await asyncio.sleep(0)
+            assert await listener.next() == ("closed", 1006, "send_overflow")
+            assert MAX_UNSENT_BYTES < unsent < MAX_UNSENT_BYTES + 200_000
+            assert (tally.n, tally.n_paused) == (0, 0)
+
+    run(main)
+
+
+def test_large_message_does_not_wait_and_arrives_whole_at_a_slow_reader() -> None:
+    async def main() -> None:
+        async with serve(slow, "127.0.0.1", 0, max_size=None) as server:
+            listener = Listener()
+            connection = opened(server.sockets[0].getsockname()[1], listener)
+            assert await listener.next() == ("opened",)
+            connection.send(b"x" * (8 << 20), is_text=False)
+            assert connection.is_open()
+            assert await listener.next() == ("message", b"8388608", True)
+            connection.close(1000)
+            assert await listener.next() == ("closed", 1000)
+
+    async def slow(socket: ServerConnection) -> None:
+        await asyncio.sleep(0.05)
+        await socket.send(str(len(await socket.recv())))
+
+    run(main)
+
+
+def test_message_limit_is_an_option_of_the_socket() -> None:
+    server = _upgraded(b"\x82\x0a" + bytes(10), b"\x82\x0b" + bytes(11))
+    told = _told(server, 3, max_message_bytes=10)
+    assert told == [("opened",), ("message", bytes(10), False), ("closed", 1009, "too_large")]
+
+
+def test_messages_in_one_piece_with_the_handshake_are_taken() -> None:
+    told = _told(_upgraded(b"\x81\x02hi", b"\x88\x00"), 3)
+    assert told == [("opened",), ("message", b"hi", True), ("closed", 1005)]
+
+
+def test_silenced_socket_tells_nothing_more_even_of_the_same_read() -> None:
+    class Silencing(Listener):
+        def message_received(self, connection: WebSocketConnection, data: bytes, end_ns: int, *, is_text: bool) -> None:
+            super().message_received(connection, data, end_ns, is_text=is_text)
+            connection.silence()
+
+    async def main() -> None:
+        async with serving(_upgraded(b"\x81\x01a\x81\x01b\x89\x00")) as port:
+            listener, tally = Silencing(), Tally()
+            connection = opened(port, listener, tally=tally)
+            assert [await listener.next(), await listener.next()] == [("opened",), ("message", b"a", True)]
+            await asyncio.sleep(0.05)
+            assert listener.told.empty() and tally.n == 0
+            connection.abort()
+
+    run(main)
+
+
+class Wire:
+    """A transport that notes what is written."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def write(self, data: bytes) -> None:
+        self.sent = data
+
+    def abort(self) -> None:
+        """Nothing to end."""
+
+
+@pytest.mark.parametrize("extension", ["", "Sec-WebSocket-Extensions: permessage-deflate\r\n"])
+def test_idle_socket_takes_little_memory_with_and_without_deflate(extension: str) -> None:
+    """The transport's share is uvloop's; ``benchmarks/sockets.py`` measures the process."""
+
+    def open_one() -> WebSocketConnection:
+        connection = WebSocketConnection(
+            listener,
+            host="127.0.0.1",
+            port=80,
+            is_secure=False,
+            target=b"/ws",
+            headers=[],
+            subprotocols=(),
+            offers_deflate=True,
+            tally=tally,
+        )
+        wire = Wire()
+        connection.connection_made(wire)
+        key = wire.sent.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+        connection.data_received(
+            b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%bSec-WebSocket-Accept: %b\r\n\r\n"
+            % (extension.encode(), accept_of(key))
+        )
+        return connection
+
+    class Deaf(Listener):
+        def socket_opened(self, connection: WebSocketConnection, end_ns: int) -> None:
+            """Note nothing, which would take memory."""
+
+    listener, tally = Deaf(), Tally()
+    open_one()
+    tracemalloc.start()
+    try:
+        sockets = [open_one() for _ in range(100)]
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert tally.n == 101 and all(socket.is_open() for socket in sockets)
+    assert used / len(sockets) < 2048
 
 
 def _first_told(server: Serve) -> tuple[Any, ...]:
     return _told(server, 1)[0]
 
 
-def _told(server: Serve, n: int) -> list[tuple[Any, ...]]:
+def _told(server: Serve, n: int, **options: Any) -> list[tuple[Any, ...]]:
     told: list[tuple[Any, ...]] = []
 
     async def main() -> None:
         async with serving(server) as port:
             listener = Listener()
-            connection = opened(port, listener)
+            connection = opened(port, listener, **options)
             told.extend([await listener.next() for _ in range(n)])
             connection.abort()
 

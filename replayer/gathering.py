@@ -1,0 +1,176 @@
+"""From population options to one plan and its loads: captures read, compiled once each, pruned, put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from captures.errors import ConfigError
+from captures.records import Origin
+from captures.sessions import Capture, load_capture
+from replayer.facts import input_columns
+from replayer.identities import rows_of
+from replayer.load.populations import PopulationLoad, arrivals_by_population, crowd_arrivals, n_users
+from replayer.load.schedule import ScriptTiming, timing_of
+from replayer.merging import merge_plans
+from replayer.options.plan import Assets
+from replayer.options.population import PopulationOptions, users_of
+from replayer.options.run import ReplayOptions
+from replayer.plan.compile import compile_plan
+from replayer.plan.records import Plan
+from replayer.pruning import keeping, without_assets, without_closing
+from replayer.user.ending import AtEnd
+
+_STAY = frozenset({AtEnd.HOLD, AtEnd.REPEAT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What a run plays.
+
+    Attributes:
+        capture: the one capture, or all of them in one.
+        pages: recorded pages' origins, which ``--target`` replaces.
+        populations: with users and scripts numbered over all of them.
+        arriving: how many users of each population arrive before its end.
+        along: of each population the routes that came along for the values they bring.
+        notes: what people should know, one sentence each.
+    """
+
+    capture: Capture
+    plan: Plan
+    pages: frozenset[Origin]
+    populations: tuple[PopulationLoad, ...]
+    arriving: tuple[int, ...]
+    along: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def users(self) -> int:
+        """How many users arrive."""
+        return sum(self.arriving)
+
+
+def gather(options: ReplayOptions) -> Gathered:
+    """Read, compile and put together what all populations play.
+
+    Raises:
+        RushhourError: what is wrong and what to do next.
+    """
+    captures = {each.capture: load_capture(each.capture) for each in options.populations}
+    plans = {path: _compiled(options, capture) for path, capture in captures.items()}
+    kept = [keeping(plans[each.capture], each.keep) for each in options.populations]
+    for population, each in zip(options.populations, kept, strict=True):
+        if each.unmatched:
+            raise ConfigError(
+                f"the population {population.name!r} keeps {', '.join(each.unmatched)}: the capture has none",
+                f"rushhour plan {population.capture} lists what there is",
+            )
+    parts = [_staying(population, each.plan) for population, each in zip(options.populations, kept, strict=True)]
+    is_whole = len(parts) == 1 and kept[0].plan is plans[options.populations[0].capture]
+    plan = parts[0] if is_whole else merge_plans(parts)
+    timings = [timing_of(script) for script in plan.scripts]
+    populations = _loads(options, parts)
+    crowd_arrivals(timings, populations)  # refuses at once what cannot be
+    arriving = arriving_by_population(timings, populations)
+    return Gathered(
+        capture=_together(captures, plan),
+        plan=plan,
+        pages=frozenset(each.origins[0] for each in plans.values() if each.origins),
+        populations=populations,
+        arriving=tuple(arriving),
+        along=tuple(each.along for each in kept),
+        notes=tuple(_notes(populations, arriving)),
+    )
+
+
+def arriving_by_population(timings: Sequence[ScriptTiming], populations: Sequence[PopulationLoad]) -> list[int]:
+    """Return how many users of each population arrive at all; counted one by one only where an end may come first."""
+    if all(not population.ends_early for population in populations):
+        return [population.load.users for population in populations]
+    return arrivals_by_population(timings, populations)
+
+
+def arriving_by_worker(
+    timings: Sequence[ScriptTiming], populations: Sequence[PopulationLoad], n_workers: int
+) -> list[int]:
+    """Return how many users of each worker arrive at all."""
+    if all(not population.ends_early for population in populations):
+        users = n_users(populations)
+        return [len(range(worker, users, n_workers)) for worker in range(n_workers)]
+    counts = [0] * n_workers
+    for arrival in crowd_arrivals(timings, populations):
+        counts[arrival.user % n_workers] += 1
+    return counts
+
+
+def _compiled(options: ReplayOptions, capture: Capture) -> Plan:
+    plan = compile_plan(capture, mapped=frozenset(options.target.maps))
+    return without_assets(plan) if options.plan.assets is Assets.SKIP else plan
+
+
+def _staying(population: PopulationOptions, plan: Plan) -> Plan:
+    return without_closing(plan) if population.crowd.at_end in _STAY else plan
+
+
+def _loads(options: ReplayOptions, parts: Sequence[Plan]) -> tuple[PopulationLoad, ...]:
+    sessions = [len(part.scripts) for part in parts]
+    for population, n_sessions in zip(options.populations, sessions, strict=True):
+        population.crowd.load_for(n_sessions or 0)
+    chosen = users_of(list(options.populations), sessions, total=options.total_users, is_typed=options.is_total_typed)
+    loads: list[PopulationLoad] = []
+    first_script = first_user = 0
+    for population, part in zip(chosen, parts, strict=True):
+        crowd = population.crowd
+        load = crowd.load_for(len(part.scripts))
+        identities = rows_of(
+            input_columns(part),
+            path=crowd.identities,
+            environ=os.environ,
+            users=first_user + load.users,
+            end=crowd.identities_end,
+        )
+        loads.append(
+            PopulationLoad(
+                name=population.name,
+                first_script=first_script,
+                n_scripts=len(part.scripts),
+                first_user=first_user,
+                load=replace(load, seed=options.crowd.seed),
+                pacing=crowd.pacing,
+                at_end=crowd.at_end,
+                for_ns=crowd.horizon_ns,
+                identities=identities,
+            )
+        )
+        first_script, first_user = first_script + len(part.scripts), first_user + load.users
+    return tuple(loads)
+
+
+def _notes(populations: Sequence[PopulationLoad], arriving: Sequence[int]) -> list[str]:
+    notes = []
+    for population, n_arriving in zip(populations, arriving, strict=True):
+        whose = f" of {population.name}" if population.name else ""
+        if not n_arriving:
+            raise ConfigError(f"no user{whose} would start before --for is over", "give the run more time")
+        n_late = population.load.users - n_arriving
+        if n_late:
+            notes.append(f"{n_late} of {population.load.users} users{whose} would start after --for; they do not come")
+    return notes
+
+
+def _together(captures: dict[Path, Capture], plan: Plan) -> Capture:
+    first = next(iter(captures.values()))
+    if len(captures) == 1:
+        return first
+    return Capture(
+        path=", ".join(capture.path for capture in captures.values()),
+        sha256=plan.capture_sha256,
+        header=first.header,
+        complete=all(capture.complete for capture in captures.values()),
+        damage=[damage for capture in captures.values() for damage in capture.damage],
+        sessions=[session for capture in captures.values() for session in capture.sessions],
+        notes=[note for capture in captures.values() for note in capture.notes],
+    )

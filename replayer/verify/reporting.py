@@ -1,0 +1,290 @@
+"""From what a witness saw to a report: each step with its recorded counterpart, each kind of message with its count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from analysis.slots import Measure, SecondSlot, SeriesKey
+from captures.bodies import header
+from captures.envelopes import Framing, open_document
+from captures.records import Exchange, Message, Peer
+from captures.sessions import Capture
+from replayer.plan.records import JsonPath, Plan, Script, SlotKind, Step, StepKind
+from replayer.plan.requests import decoded_response
+from replayer.verify.compare import Show, compared, of_extractors, plain_json
+from replayer.verify.reasons import Facts, general, words_of
+from replayer.verify.records import Aspect, Difference, Live, MessageReport, Recorded, StepReport
+from replayer.verify.witness import Witness
+
+MAX_EXAMPLES = 40
+"""Recorded answers of a route that are looked at to learn what varies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One verification.
+
+    Attributes:
+        lost: sentences about sockets that ended too early.
+    """
+
+    target: str
+    session: int
+    steps: tuple[StepReport, ...]
+    messages: tuple[MessageReport, ...]
+    lost: tuple[str, ...] = ()
+
+    @property
+    def n_unexplained(self) -> int:
+        """How many differences nothing explains, of steps, messages and sockets."""
+        of_messages = sum(not each.is_explained for report in self.messages for each in report.differences)
+        return sum(step.n_unexplained for step in self.steps) + of_messages + len(self.lost)
+
+    @property
+    def n_explained(self) -> int:
+        """How many differences something explains."""
+        n_all = sum(len(step.differences) for step in self.steps)
+        return n_all - sum(step.n_unexplained for step in self.steps)
+
+
+class Reporter:
+    """Compares what one user saw with the capture.
+
+    Args:
+        plan: as it was played; ``script`` is the one that the user played.
+        show: makes a value fit to be shown under its key.
+    """
+
+    def __init__(self, capture: Capture, plan: Plan, script: Script, *, show: Show) -> None:
+        self._plan = plan
+        self._script = script
+        self._show = show
+        self._exchanges = {exchange.id: exchange for session in capture.sessions for exchange in session.exchanges}
+        self._origin_ns = self._script_start_ns()
+        self._varied, self._words = self._learned()
+
+    def report(self, witness: Witness, measured: SecondSlot, *, target: str) -> Report:
+        """Return the comparison of every step and kind of message."""
+        values = self._slot_values(witness)
+        reports = [self._step(step, witness, values) for step in self._script.steps]
+        return Report(
+            target=target,
+            session=self._script.session,
+            steps=tuple(report for report in reports if report is not None),
+            messages=tuple(self._messages(measured)),
+            lost=tuple(self._lost(witness)),
+        )
+
+    # Steps.
+
+    def _step(self, step: Step, witness: Witness, values: Mapping[bytes, tuple[str, bytes | None]]) -> StepReport | None:
+        live = witness.seen.get(step.index, Live())
+        if step.kind is StepKind.SEND and live.outcome == "":
+            return None  # Messages that were handed over answer nothing.
+        recorded = self._recorded(step)
+        return StepReport(
+            step=step.index,
+            what=self._what(step),
+            kind="message" if step.message_kind >= 0 else self._plan.routes[step.route].kind.value,
+            outcome=live.outcome,
+            recorded_status=recorded.status,
+            live_status=live.status,
+            content_type=live.content_type.partition(";")[0],
+            n_wanted=len(step.extractors),
+            n_found=sum(value is not None for value in live.found.values()),
+            n_fresh=sum(self._is_fresh(slot, value) for slot, value in live.found.items()),
+            differences=tuple(self._differences(step, recorded, live, values)),
+        )
+
+    def _differences(
+        self, step: Step, recorded: Recorded, live: Live, values: Mapping[bytes, tuple[str, bytes | None]]
+    ) -> Iterable[Difference]:
+        if live.outcome != "ok":
+            yield self._failed(step, recorded, live)
+            return
+        if step.kept_open:
+            live = Live(outcome="ok", status=live.status, content_type=live.content_type, found=live.found)
+        facts = Facts(
+            expectation=self._expectation_of(step),
+            values=values,
+            varied=self._varied.get(self._example_key(step), frozenset()),
+            words=self._words,
+        )
+        yield from compared(recorded, live, facts, show=self._show, parse=self._parse_of(step))
+        yield from of_extractors(step.extractors, self._script.slots, live)
+
+    def _failed(self, step: Step, recorded: Recorded, live: Live) -> Difference:
+        told = live.outcome or "never begun: a step before it did not end"
+        if live.missed:
+            told = f"{live.outcome}: {', '.join(map(self._named, live.missed))}"
+        expected = f"status {recorded.status}" if recorded.status else "ok"
+        return Difference(aspect=Aspect.OUTCOME, recorded=expected, live=told)
+
+    def _named(self, slot: int) -> str:
+        """A slot without a value, with the step that should have brought it."""
+        plain = self._plain_slot(slot)
+        producers = [step for step in self._script.steps if any(e.slot == plain for e in step.extractors)]
+        source = f" of step {producers[0].index} ({self._what(producers[0])})" if producers else ""
+        return f"{self._script.slots[plain].name}{source} has no value"
+
+    def _plain_slot(self, slot: int) -> int:
+        described = self._script.slots[slot]
+        return int(described.detail.partition(":")[0]) if described.kind is SlotKind.DERIVED else slot
+
+    def _is_fresh(self, slot: int, value: bytes | None) -> bool:
+        return value is not None and value != self._script.slots[slot].recorded
+
+    def _slot_values(self, witness: Witness) -> dict[bytes, tuple[str, bytes | None]]:
+        """By recorded value; longer ones first, so that a part of a value never explains it."""
+        filled = [
+            (slot.recorded, (slot.name, witness.memory.values[number]))
+            for number, slot in enumerate(self._script.slots)
+            if slot.recorded and slot.kind not in (SlotKind.COOKIE_HEADER, SlotKind.ORIGIN)
+        ]
+        return dict(sorted(filled, key=lambda each: -len(each[0])))
+
+    def _what(self, step: Step) -> str:
+        route = self._plan.routes[step.route].name
+        if step.kind is StepKind.REQUEST:
+            return route
+        word = step.kind.name.lower()
+        kind = f" {self._plan.message_kinds[step.message_kind].name} on" if step.message_kind >= 0 else ""
+        return f"{word}{kind} {route}"
+
+    # What was recorded.
+
+    def _script_start_ns(self) -> int:
+        for step in self._script.steps:
+            exchange = self._exchanges.get(step.exchange)
+            if exchange is not None and step.kind in (StepKind.REQUEST, StepKind.CONNECT):
+                return exchange.start_ns - step.at_ns
+        return 0
+
+    def _recorded(self, step: Step) -> Recorded:
+        exchange = self._exchanges.get(step.exchange)
+        if exchange is None:
+            return Recorded()
+        if step.kind is StepKind.REQUEST:
+            return _recorded_answer(exchange)
+        if step.kind is StepKind.CONNECT:
+            return Recorded(status=exchange.status or 0)
+        if step.kind is StepKind.RECEIVE:
+            message = self._message(exchange, step)
+            return Recorded(body=message.data if message is not None else None)
+        return Recorded()
+
+    def _message(self, exchange: Exchange, step: Step) -> Message | None:
+        """The recorded message of a step: the one of the server that came at its time."""
+        if exchange.socket is None:
+            return None
+        at_ns = self._origin_ns + step.at_ns
+        received = [message for message in exchange.socket.messages if message.sender is Peer.SERVER]
+        return min(received, key=lambda message: abs(message.t_ns - at_ns), default=None)
+
+    def _expectation_of(self, step: Step) -> Any:
+        if step.message_kind >= 0:
+            return self._plan.message_kinds[step.message_kind].expectation
+        return step.expectation
+
+    def _parse_of(self, step: Step) -> Callable[[bytes], Any]:
+        if step.message_kind < 0:
+            return plain_json
+        return partial(open_document, self._script.sockets[step.socket].framing)
+
+    # What varies in the recording.
+
+    def _example_key(self, step: Step) -> tuple[int, int]:
+        return step.route, step.message_kind
+
+    def _learned(self) -> tuple[dict[tuple[int, int], frozenset[JsonPath]], dict[str, set[Any]]]:
+        values: dict[tuple[int, int], dict[JsonPath, set[str]]] = defaultdict(lambda: defaultdict(set))
+        counts: Counter[tuple[int, int]] = Counter()
+        words: dict[str, set[Any]] = {}
+        for script in self._plan.scripts:
+            for step in script.steps:
+                key = self._example_key(step)
+                document = self._recorded_document(step) if counts[key] < MAX_EXAMPLES else None
+                if document is not None:
+                    counts[key] += 1
+                    words_of(document, words)
+                    for path, value in _plain_leaves(document, ()):
+                        values[key][path].add(value)
+        self._learn_words_of_messages(words)
+        return {k: frozenset(p for p, seen in v.items() if len(seen) > 1) for k, v in values.items()}, words
+
+    def _learn_words_of_messages(self, words: dict[str, set[Any]]) -> None:
+        for socket in self._script.sockets:
+            exchange = self._exchanges.get(self._script.steps[socket.connect].exchange)
+            messages = exchange.socket.messages if exchange is not None and exchange.socket is not None else ()
+            for message in messages[: 10 * MAX_EXAMPLES]:
+                if message.sender is Peer.SERVER:
+                    document = _parsed(message.data, socket.framing)
+                    words_of(document, words)
+
+    def _recorded_document(self, step: Step) -> Any:
+        if step.kind is not StepKind.REQUEST or step.exchange not in self._exchanges:
+            return None
+        return _parsed(decoded_response(self._exchanges[step.exchange]), Framing.PLAIN)
+
+    # Messages and sockets.
+
+    def _messages(self, measured: SecondSlot) -> Iterable[MessageReport]:
+        routes = {socket.route for socket in self._script.sockets}
+        for kind in self._plan.message_kinds:
+            if kind.is_sent or kind.route not in routes:
+                continue
+            route = self._plan.routes[kind.route].name
+            measure = _measure(measured.measures, "ws.message", message=kind.name, route=route)
+            n_live = measure.ok + sum(measure.mismatches.values())
+            found = [
+                Difference(aspect=Aspect.MESSAGES, place=kind.name, live=f"{n} × {mismatch}")
+                for mismatch, n in sorted(measure.mismatches.items())
+            ]
+            if n_live == 0 and kind.n_recorded:
+                told = f"{kind.n_recorded} recorded"
+                found.append(Difference(aspect=Aspect.MESSAGES, place=kind.name, recorded=told, live="none came"))
+            yield MessageReport(
+                route=route, name=kind.name, n_recorded=kind.n_recorded, n_live=n_live, differences=tuple(found)
+            )
+
+    def _lost(self, witness: Witness) -> Iterable[str]:
+        for (number, failure), n in sorted(witness.lost.items()):
+            route = self._plan.routes[self._script.sockets[number].route].name
+            yield f"{route} ended with {failure}{f', {n} times' if n > 1 else ''}, although the recording went on"
+
+
+def _recorded_answer(exchange: Exchange) -> Recorded:
+    content_type = (header(exchange.response_headers, b"content-type") or b"").decode("latin-1")
+    is_cut = exchange.response_body.is_cut
+    return Recorded(
+        status=exchange.status or 0,
+        content_type=content_type,
+        body=None if is_cut else decoded_response(exchange),
+    )
+
+
+def _measure(measures: Mapping[SeriesKey, Measure], name: str, **labels: str) -> Measure:
+    return measures.get((name, tuple(sorted(labels.items()))), Measure())
+
+
+def _parsed(text: bytes, framing: Framing) -> Any:
+    try:
+        return open_document(framing, text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _plain_leaves(node: Any, path: JsonPath) -> Iterable[tuple[JsonPath, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _plain_leaves(value, (*path, key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node[:8]):
+            yield from _plain_leaves(value, (*path, number))
+    else:
+        yield general(path), json.dumps(node)
