@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "record": ("recorder.cli", "record", "Record what a browser does at URL into a capture."),
     "inspect": ("captures.cli", "inspect", "Show what a capture holds."),
     "plan": ("replayer.plan.cli", "plan", "Explain how a capture will be replayed, with the evidence."),
+    "verify": ("replayer.verify.cli", "verify", "Play a capture once, and explain every difference to the recording."),
     "replay": ("replayer.cli", "replay", "Replay a capture against a target and judge the run."),
     "report": ("analysis.cli", "report", "Build a run's summary and report again."),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),

@@ -52,7 +52,8 @@ class RunFacts:
             ``ws.reply``, ``ws.push_lag``, ``session``. ``verify`` and ``correlation`` follow ``session`` unless given.
         routes: names of all routes of the plan.
         dropped_origins: exchanges left out, by origin.
-        storms: by number from 1: ``spec``, ``at_ns`` or ``every_ns``, ``how``, ``policy``, ``mode``.
+        storms: by number from 1: ``spec``, ``at_ns`` or ``every_ns``, ``how``, ``policy``, ``mode``,
+            ``hits_all``.
         populations: of a scenario, in its order: ``name``, ``capture``, ``shape``, ``at_end``, ``users``,
             ``concurrent`` (planned, None where nobody knows), ``along`` (routes that only came for their values).
         duration_planned_s: how long the plan takes, 0 where nobody knows.

@@ -137,7 +137,7 @@ METRICS: Mapping[str, Metric] = {
 }
 
 STORMS = frozenset({"storm.recovery", "storm.open", "storm.attempt", "storm.request", "storm.touched"})
-UNASKED = frozenset({"ws.message", "session.slip", "session.stretch"}) | STORMS
+UNASKED = frozenset({"ws.message", "sse.event", "sse.gap", "session.slip", "session.stretch"}) | STORMS
 """Series that are nobody's step: what the server sent of its own accord, how whole sessions went, and storms."""
 
 _HEADLINE_LEAVES_OUT = frozenset({("kind", "asset"), ("kind", "along")})

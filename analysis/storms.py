@@ -6,7 +6,8 @@ all came back. The server's part of a recovery is what its attempts took, withou
 
 Collateral is what users felt whom the strike did not hit: all of a second minus those it touched, which is exact for
 histograms. It is compared with the (up to) 30 s before the strike. *Normal* are the first three seconds in a row,
-seconds without samples left out, in which the 95th percentile is at most 1.2 times that, or 5 ms above.
+seconds without samples left out, in which the 95th percentile is at most 1.2 times that, or 5 ms above. Where the
+strike hit everybody there are no others: no collateral, and normal is measured on all.
 
 Source: measurement method §3.2.
 """
@@ -142,6 +143,8 @@ def _server_ms(recovery: Measure) -> dict[str, float | None]:
 
 
 def _collaterals(run: Run, strike: StrikeKey, quiet_from_s: float, end_s: float) -> dict[str, dict[str, float | int]]:
+    if strike.facts["hits_all"]:
+        return {}
     found = {name: _collateral(run, name, strike, quiet_from_s, end_s) for name in _COMPARED}
     return {name: each for name, each in found.items() if each is not None}
 
@@ -167,10 +170,11 @@ def _time_to_normal_s(run: Run, strike: StrikeKey, quiet_from_s: float) -> float
         reference_us = Histogram(_sum(_all(run, name, s) for s in _reference(strike, quiet_from_s))).quantile(0.95)
         if reference_us is None:
             continue
+        felt = _all if strike.facts["hits_all"] else _untouched
         limit_us = max(NORMAL_RATIO * reference_us, reference_us + NORMAL_FLOOR_US)
         window: list[int] = []
         for second in _seconds(strike.at_s, strike.until_s):
-            p95_us = Histogram(_untouched(run, name, second) or _all(run, name, second)).quantile(0.95)
+            p95_us = Histogram(felt(run, name, second)).quantile(0.95)
             if p95_us is None:
                 continue
             window = [*window, second] if p95_us <= limit_us else []

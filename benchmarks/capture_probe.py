@@ -1,6 +1,6 @@
-"""One measurement of reading a capture, in a process of its own, so that its memory is its own too.
+"""One measurement of reading or making a capture, in a process of its own, so that its memory is its own too.
 
-``python -m benchmarks.capture_probe list|session|scan|weigh|edit FILE``: seconds, counts, peak memory as JSON.
+``python -m benchmarks.capture_probe list|session|scan|weigh|edit|import FILE``: seconds, counts, peak memory as JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from captures.convert.formats import convert_file
 from captures.edit.composition import EditOptions, edit
 from captures.edit.patterns import choice_of, session_test
 from captures.edit.selection import Selection
@@ -70,12 +71,23 @@ def edited(path: str) -> dict[str, float]:
     return {"exchanges": result.exchanges}
 
 
+def imported(path: str) -> dict[str, float]:
+    """A HAR, into a new capture."""
+    out = Path(path).with_suffix(".rush")
+    try:
+        counts = convert_file(path, str(out)).counts
+    finally:
+        out.unlink(missing_ok=True)
+    return {"exchanges": counts.exchanges}
+
+
 PROBES: dict[str, Callable[[str], dict[str, float]]] = {
     "list": listed,
     "session": one_session,
     "scan": scanned,
     "weigh": weighed,
     "edit": edited,
+    "import": imported,
 }
 
 

@@ -19,6 +19,7 @@ from statistics import median
 
 import click
 
+from benchmarks.capture_har import write_har
 from benchmarks.capture_relay import MESSAGE_BYTES, RATE_PER_S, measure_relay, percentile
 from benchmarks.capture_traffic import SMALL_BYTES, write_capture, write_small_messages
 
@@ -27,6 +28,7 @@ RESULTS = ROOT / "benchmarks" / "RESULTS-captures.md"
 MIB = 1024 * 1024
 REPEATS = 3
 SMALL_MESSAGES = 500_000
+HAR_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,20 @@ def measure_files(directory: Path, n_mib: int) -> list[Line]:
     ]
 
 
+def measure_imports(directory: Path) -> list[Line]:
+    """Figures of importing HARs."""
+    lines, peaks_mib = [], []
+    for name, has_bodies in (("headers only", False), ("mixed, with bodies", True)):
+        path = directory / "made.har"
+        write_har(path, HAR_BYTES, has_bodies=has_bodies)
+        run = probe("import", path)
+        per_s = path.stat().st_size / 1e6 / run["cpu_seconds"]
+        lines.append(Line(f"import a HAR of {HAR_BYTES // MIB} MiB, {name}, per core", per_s, "MB/s", (">=", 20)))
+        peaks_mib.append(run["peak_mib"])
+        path.unlink()
+    return [*lines, Line("peak resident memory of it", max(peaks_mib), "MiB", ("<=", 200))]
+
+
 def measure_recording(directory: Path, slices: int) -> list[Line]:
     """Figures of being recorded."""
     relay = measure_relay(directory, slices=slices)
@@ -156,11 +172,11 @@ def main(mib: int, slices: int, only: str | None) -> None:
     tables, lines = [], []
     with tempfile.TemporaryDirectory(prefix="rushhour-bench-") as directory:
         if only != "relay":
-            found = measure_files(Path(directory), mib)
+            found = measure_files(Path(directory), mib) + measure_imports(Path(directory))
             how = (
                 f"Each figure is the median of {REPEATS} processes; the file is in the page cache, as after writing it."
             )
-            tables.append(_table("Reading", how, found))
+            tables.append(_table("Reading and importing", how, found))
             lines += found
         if only != "files":
             found = measure_recording(Path(directory), slices)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
+import sys
 import time
 from pathlib import Path
 
 from captures.checks import Check
+from replayer.load.capacity import Machine
+from replayer.wire.sources import N_LOOPBACK_SOURCES
 
 ENOUGH_DESCRIPTORS = 4096
 """One socket per connection of a thousand users with a few connections each, and room for files."""
 ENOUGH_PORTS = 10_000
+ASSUMED_PORTS = 16_384
+"""Where the system does not say: the dynamic range of RFC 6335 §6 (49152 to 65535)."""
 COARSEST_CLOCK_NS = 1_000_000
 """The workers' timers run on a 1 ms grid."""
 
@@ -34,6 +39,24 @@ def usable_cores() -> int:
 def default_workers(*, users: int, is_loopback: bool) -> int:
     """Return how many workers a run gets: cores, minus one for a target on this machine, never more than users."""
     return max(1, min(users, usable_cores() - is_loopback))
+
+
+def machine_of(*, n_workers: int, is_loopback: bool) -> Machine:
+    """Return what this machine gives a run of so many workers against a target here or elsewhere."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Machine(
+        descriptors=None if hard == resource.RLIM_INFINITY else hard,
+        ports=_n_ports(),
+        sources=1 + N_LOOPBACK_SOURCES if is_loopback and sys.platform == "linux" else 1,
+        n_workers=n_workers,
+    )
+
+
+def _n_ports() -> int:
+    if not _PORT_RANGE.is_file():
+        return ASSUMED_PORTS
+    first, last = map(int, _PORT_RANGE.read_text().split())
+    return last - first + 1
 
 
 def raise_descriptor_limit() -> int:
@@ -67,12 +90,11 @@ def _descriptors() -> Check:
 def _ports() -> Check:
     if not _PORT_RANGE.is_file():
         return Check(name="ports", ok=True, found="unknown on this system", fix="")
-    first, last = map(int, _PORT_RANGE.read_text().split())
-    n_ports = last - first + 1
+    n_ports = _n_ports()
     return Check(
         name="ports",
         ok=n_ports >= ENOUGH_PORTS,
-        found=f"{n_ports} for connections to one address ({first} to {last})",
+        found=f"{n_ports} for connections to one address",
         fix='sysctl -w net.ipv4.ip_local_port_range="16384 60999"',
     )
 

@@ -22,9 +22,10 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("capture", type=FILE, metavar="[FILE]", required=False)
 @with_settings(*ALL_SETTINGS)
+@click.option("--dry-run", is_flag=True, help="Show the planned load over time, and send nothing; --json for machines.")
 @click.option("--print-config", is_flag=True, help="Print the options in force as TOML and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json on stdout, and nothing else there.")
-def replay(print_config: bool, **given: Any) -> None:
+def replay(dry_run: bool, print_config: bool, **given: Any) -> None:
     """Replay the capture FILE, or a scenario, against a target as many users, and judge what they would have felt.
 
     \b
@@ -37,6 +38,12 @@ def replay(print_config: bool, **given: Any) -> None:
         from replayer.options.listing import config_text
 
         click.echo(config_text(ctx, options.to_table()), nl=False)
+        return
+    if dry_run:
+        from replayer.forecast import forecast, forecast_json, forecast_text
+
+        found = forecast(options)
+        click.echo(forecast_json(found) if options.as_json else forecast_text(found))
         return
     from rich.console import Console
 

@@ -53,8 +53,11 @@ class Gathered:
         return sum(self.arriving)
 
 
-def gather(options: ReplayOptions) -> Gathered:
+def gather(options: ReplayOptions, *, has_identities: bool = True) -> Gathered:
     """Read, compile and put together what all populations play.
+
+    Args:
+        has_identities: whether users get the identities that the plan asks for; a dry run sends none.
 
     Raises:
         RushhourError: what is wrong and what to do next.
@@ -72,7 +75,7 @@ def gather(options: ReplayOptions) -> Gathered:
     is_whole = len(parts) == 1 and kept[0].plan is plans[options.populations[0].capture]
     plan = parts[0] if is_whole else merge_plans(parts)
     timings = [timing_of(script) for script in plan.scripts]
-    populations = _loads(options, parts)
+    populations = _loads(options, parts, has_identities=has_identities)
     crowd_arrivals(timings, populations)  # refuses at once what cannot be
     arriving = arriving_by_population(timings, populations)
     return Gathered(
@@ -115,7 +118,7 @@ def _staying(population: PopulationOptions, plan: Plan) -> Plan:
     return without_closing(plan) if population.crowd.at_end in _STAY else plan
 
 
-def _loads(options: ReplayOptions, parts: Sequence[Plan]) -> tuple[PopulationLoad, ...]:
+def _loads(options: ReplayOptions, parts: Sequence[Plan], *, has_identities: bool) -> tuple[PopulationLoad, ...]:
     sessions = [len(part.scripts) for part in parts]
     for population, n_sessions in zip(options.populations, sessions, strict=True):
         population.crowd.load_for(n_sessions or 0)
@@ -126,7 +129,7 @@ def _loads(options: ReplayOptions, parts: Sequence[Plan]) -> tuple[PopulationLoa
         crowd = population.crowd
         load = crowd.load_for(len(part.scripts))
         identities = rows_of(
-            input_columns(part),
+            input_columns(part) if has_identities else (),
             path=crowd.identities,
             environ=os.environ,
             users=first_user + load.users,

@@ -17,6 +17,7 @@ from replayer.user.pacing import Deadlines, Pacing
 from replayer.user.port import Run
 from replayer.user.steps import User
 from replayer.wire.heads import NO_HEAD, Head
+from replayer.wire.sse import EventReader
 
 MS = 1_000_000
 TARGET = TargetSpec(scheme="http", host="127.0.0.1", port=8080, addresses=("127.0.0.1",))
@@ -56,6 +57,7 @@ class FakeConnection:
         self.n_sent = self.deadline_ns = self.intended_ns = self.actual_ns = self.body_bytes = 0
         self.has_answer_bytes = False
         self.head = NO_HEAD
+        self.events: EventReader | None = None
         self.body = b""
         self.request: Any = None
 
@@ -265,7 +267,7 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
     script = LinkedScript(
         plan,
         plan.scripts[0],
-        targets=(TARGET,),
+        targets=(options.get("target", TARGET),),
         added=options.get("added", ()),
         meter=meter,
         speed=speed,

@@ -49,7 +49,9 @@ def storms_table(reports: Sequence[Report], console: Console, *, is_narrow: bool
 
     if not reports:
         return
-    left_out = {"T99", "before", "normal after"} | ({"T50", "tries", "server p95", "others p95"} if is_narrow else set())
+    left_out = {"T99", "before", "normal after"}
+    if is_narrow:
+        left_out |= {"T50", "tries", "server p95", "others p95"}
     columns = [column for column in rows_of(reports[0]) if column not in left_out]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:

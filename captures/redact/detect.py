@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from captures.redact.policy import Class, Need
 from captures.redact.pseudonyms import Form
-from captures.redact.rules import TOKENS
+from captures.redact.rules import AUTH_SCHEMES, TOKENS
 from captures.redact.shapes import luhn_digit, mod_97
 
 
@@ -85,7 +85,8 @@ def _meets(value: bytes, need: Need) -> bool:
 
 
 def _is_fixed(value: bytes) -> bool:
-    return _FIXED.fullmatch(value) is not None
+    # A script puts a header together: ``"Bearer " + token``.
+    return _FIXED.fullmatch(value) is not None or value.strip(b" :").lower() in AUTH_SCHEMES
 
 
 def _is_word(value: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-VERSION = 1
+VERSION = 2
 """Grows with every change of what is written here; part of a policy's digest."""
 
 # Name · class, need · pattern of the whole plain key. The first that fits decides.
@@ -111,6 +111,13 @@ SECRET_HEADERS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:access-control|content|accept|sec-(?:ch|fetch))-.*|user-agent|server|date|host|origin", "keep"),
     )
 )
+
+# Source: the registry of RFC 9110 §16.4.1, and what is in use besides.
+AUTH_SCHEMES = frozenset(
+    b"apikey api-key aws4-hmac-sha256 basic bearer concealed digest dpop gnap hawk hmac hoba jwt mac mutual negotiate"
+    b" ntlm oauth privatetoken scram-sha-1 scram-sha-256 sharedkey token vapid".split()
+)
+"""Words before the credentials of an Authorization header: never a secret, whatever name they stand under."""
 
 # Fields that name a person beside a password.
 USER_KEYS = re.compile(

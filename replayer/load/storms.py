@@ -207,6 +207,7 @@ def storm_facts(storms: Sequence[Storm]) -> tuple[dict[str, Any], ...]:
             "at_ns": storm.at_ns,
             "every_ns": storm.every_ns,
             "how": storm.loss.how.value,
+            "hits_all": storm.loss.how is How.HOOK or storm.fraction >= 1,
             "policy": str(storm.comeback.policy),
             "mode": storm.comeback.mode.value,
         }

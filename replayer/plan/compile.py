@@ -162,8 +162,23 @@ class _Compiler:
                 family = families.setdefault(key, _Family())
                 family.logs.append(reading.logs[position])
                 family.places.append((session, position))
+        asked = {key: self._protocol_responder(key) for key in families}
         names = [self._kinds.value(number) for number in range(len(self._kinds.learners))]
-        return {key: (family, pair(family.logs, names)) for key, family in families.items()}
+        paired = {key: (family, pair(family.logs, names)) for key, family in families.items()}
+        for key, rule in asked.items():
+            responders = paired[key][1].responders
+            if rule is not None and all(each.receive_kind != rule.receive_kind for each in responders.values()):
+                responders[rule.send_kind] = rule
+        return paired
+
+    def _protocol_responder(self, key: FamilyKey) -> ResponderRule | None:
+        """Return the answer to a heartbeat that the protocol asks for, though none may have come in the recording."""
+        heartbeat = self._kinds.heartbeat(key)
+        if heartbeat is None:
+            return None
+        answered = self._kinds.named(key, heartbeat.answered, is_sent=True)
+        asked = self._kinds.named(key, heartbeat.asked, is_sent=False)
+        return ResponderRule(answered, asked, (), 0)
 
     def _replies_by_session(self) -> list[dict[int, list[Paired]]]:
         replies: list[dict[int, list[Paired]]] = [{} for _ in self._readings]
@@ -187,10 +202,17 @@ class _Compiler:
             start_ns=min(starts_ns, default=0),
             responders={key: pairings.responders for key, (_, pairings) in self._paired.items()},
             examples={
-                key: {kind: _example(family.logs, rule) for kind, rule in pairings.responders.items()}
+                key: {
+                    kind: _example(family.logs, rule) if rule.support else self._protocol_example(key)
+                    for kind, rule in pairings.responders.items()
+                }
                 for key, (family, pairings) in self._paired.items()
             },
         )
+
+    def _protocol_example(self, key: FamilyKey) -> Example:
+        heartbeat = self._kinds.heartbeat(key)
+        return Example(data=heartbeat.answer if heartbeat is not None else b"", uses=[], echoes=[])
 
     # Scripts.
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from captures.bodies import header
 from captures.envelopes import KIND, Framing, Sample, framing_of, open_document
@@ -52,12 +52,38 @@ FamilyKey = tuple[int, str]
 """Number of the origin and templated path of a socket route."""
 
 
+class ProtocolHeartbeat(NamedTuple):
+    """The server says ``asked`` when it likes, and closes the socket unless ``answer`` comes."""
+
+    asked: str
+    answered: str
+    answer: bytes
+
+
+# Sources: Engine.IO protocol 4, "Heartbeat"; GraphQL over WebSocket protocol, "Ping".
+_ENGINE_IO_4 = re.compile(r"[?&]EIO=4(?:&|$)")
+_ENGINE_IO_HEARTBEAT = ProtocolHeartbeat("ping", "pong", b"3")
+_GRAPHQL_HEARTBEAT = ProtocolHeartbeat("ping", "pong", b'{"type":"pong"}')
+
+
+def _protocol_heartbeat(exchange: Exchange) -> ProtocolHeartbeat | None:
+    if _ENGINE_IO_4.search(exchange.target):
+        return _ENGINE_IO_HEARTBEAT
+    return _GRAPHQL_HEARTBEAT if _subprotocol(exchange) == b"graphql-transport-ws" else None
+
+
+def _subprotocol(exchange: Exchange) -> bytes:
+    chosen = exchange.socket.subprotocol if exchange.socket is not None else b""
+    return chosen or header(exchange.response_headers, b"sec-websocket-protocol") or b""
+
+
 class Kinds:
     """All kinds of messages of a capture, numbered in order of appearance."""
 
     def __init__(self) -> None:
         self._samples: dict[tuple[FamilyKey, bool], list[Message]] = {}
         self._framings: dict[FamilyKey, Framing] = {}
+        self._heartbeats: dict[FamilyKey, ProtocolHeartbeat] = {}
         self._places: dict[tuple[FamilyKey, bool], JsonPath] = {}
         self._numbers: dict[tuple[FamilyKey, bool, str], int] = {}
         self._keys: list[tuple[FamilyKey, bool, str]] = []
@@ -68,6 +94,9 @@ class Kinds:
         messages = exchange.socket.messages if exchange.socket is not None else []
         if self._framings.get(family, Framing.PLAIN) is Framing.PLAIN:
             self._framings[family] = _framing(exchange, messages)
+        heartbeat = _protocol_heartbeat(exchange)
+        if heartbeat is not None:
+            self._heartbeats[family] = heartbeat
         for is_sent in (False, True):
             own = [m for m in messages if (m.sender is Peer.CLIENT) is is_sent]
             self._samples.setdefault((family, is_sent), []).extend(_spread(own))
@@ -81,6 +110,10 @@ class Kinds:
     def framing(self, family: FamilyKey) -> Framing:
         """Return what the messages of a socket route are wrapped in."""
         return self._framings.get(family, Framing.PLAIN)
+
+    def heartbeat(self, family: FamilyKey) -> ProtocolHeartbeat | None:
+        """Return the heartbeat that a protocol asks of its clients, whether or not one came while it was recorded."""
+        return self._heartbeats.get(family)
 
     def document(self, family: FamilyKey, message: Message) -> Any:
         """Return the opened message, None where it holds no document."""
@@ -100,6 +133,12 @@ class Kinds:
             self._keys.append(key)
             self.learners.append(Learner())
         return number
+
+    def named(self, family: FamilyKey, name: str, *, is_sent: bool) -> int:
+        """Return the number of a kind that a protocol names, recorded or not."""
+        place = self.place(family, is_sent=is_sent) or self.place(family, is_sent=not is_sent)
+        self._places[family, is_sent] = place
+        return self.number(family, is_sent=is_sent, document=_nested(place, name))
 
     def value(self, number: int) -> str:
         """Return what stands at the place of the kind."""
@@ -131,11 +170,16 @@ def kind_value(document: Any, place: JsonPath) -> str:
     return document if place and isinstance(document, str) and len(document) <= _MAX_VALUE_CHARS else ""
 
 
+def _nested(place: JsonPath, value: str) -> Any:
+    document: Any = value
+    for key in reversed(place):
+        document = {key: document}
+    return document
+
+
 def _framing(exchange: Exchange, messages: Sequence[Message]) -> Framing:
     sample = [Sample(m.data, m.opcode is Opcode.TEXT, m.sender is Peer.CLIENT) for m in messages[:_FIRST]]
-    subprotocol = exchange.socket.subprotocol if exchange.socket is not None else b""
-    chosen = subprotocol or header(exchange.response_headers, b"sec-websocket-protocol") or b""
-    return framing_of(chosen, exchange.target, sample)
+    return framing_of(_subprotocol(exchange), exchange.target, sample)
 
 
 def _document(framing: Framing, message: Message) -> Any:

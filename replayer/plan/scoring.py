@@ -66,7 +66,7 @@ _CREDENTIALS = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|pin|otp|totp|mfacode|user(?:name)?|login|loginid|email|e?mailaddress"
     r"|account(?:name)?|clientsecret|apikey"
 )
-_TOKEN_CHARS = re.compile(rb"[A-Za-z0-9_\-+/=.~%:|@!$,;&?#\x80-\xff ]+")
+_TOKEN_CHARS = re.compile(rb"[A-Za-z0-9_\-+/=.~%:|@!$,;&?#\"\x80-\xff ]+")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")

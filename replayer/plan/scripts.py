@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from captures.bodies import header
+from captures.envelopes import Framing
 from captures.records import Exchange, Opcode, Peer
 from replayer.plan.answers import Expectations
 from replayer.plan.bindings import Bindings
@@ -169,6 +170,8 @@ class Draft:
             number = self._numbers.get(producer)
             if number is not None:
                 needs[number] = Why.VALUE
+        if node.kind is StepKind.SEND and self._is_upgrade(node):
+            needs.update(self._last_poll(node))
         if node.kind in (StepKind.REQUEST, StepKind.CONNECT):
             exchange = self._reading.track.exchanges[node.event[0]]
             for position in self._reading.cookies.setters(exchange):
@@ -176,6 +179,22 @@ class Draft:
                 if number is not None:
                     needs.setdefault(number, Why.COOKIE)
         return needs
+
+    def _is_upgrade(self, node: Node) -> bool:
+        """Tell whether a message moves an Engine.IO session from polling to this socket."""
+        framing = self._shared.kinds.framing(self._families[node.socket])
+        return framing is Framing.SOCKET_IO and self._shared.kinds.value(node.group) == "upgrade"
+
+    def _last_poll(self, upgrade: Node) -> Needs:
+        """Return the poll that ended last before the upgrade: Engine.IO pauses polling first ("Upgrade mechanism")."""
+        path = self._reading.track.exchanges[upgrade.socket].path
+        polls = [
+            (node.end_ns, self._numbers[node.event])
+            for node in self._nodes
+            if node.kind is StepKind.REQUEST and node.end_ns is not None and node.end_ns <= upgrade.at_ns
+            if self._reading.track.exchanges[node.event[0]].path == path
+        ]
+        return {max(polls)[1]: Why.ORDER} if polls else {}
 
     # Steps: the fields of each, but its place in time and what it extracts.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 from captures.units import NS_PER_S
 from replayer.load.partition import share_of
@@ -25,6 +26,15 @@ from replayer.user.steps import Ending, User
 
 MIN_REFILL_NS = NS_PER_S
 """With ``asap`` a failed session is followed by the next one after so long, not at once."""
+
+
+class Seat(Protocol):
+    """Makes a user; ``User`` itself, or one that is watched."""
+
+    def __call__(
+        self, number: int, script: LinkedScript, run: Run, inputs: dict[str, str], *, is_sampled: bool
+    ) -> User:
+        """Return a user who has not begun."""
 
 
 class Place:
@@ -56,6 +66,7 @@ class Crowd:
         scripts: linked, by number.
         sampled_users: how many seeded users of the run have their steps kept whole.
         on_over: called once, when nobody is left and nobody will come.
+        seat: makes the users.
     """
 
     def __init__(
@@ -69,7 +80,9 @@ class Crowd:
         n_workers: int,
         sampled_users: int,
         on_over: Callable[[], None],
+        seat: Seat = User,
     ) -> None:
+        self._seat_of = seat
         self._populations = populations
         self._runs = runs
         self._scripts = scripts
@@ -162,7 +175,7 @@ class Crowd:
         rows = self._populations[place.population].identities
         row = rows[number % len(rows)] if rows else {}
         script = self._scripts[place.arrival.script]
-        user = User(number, script, self._run_of(place), row, is_sampled=self._is_sampled(number))
+        user = self._seat_of(number, script, self._run_of(place), row, is_sampled=self._is_sampled(number))
         self._count("sessions_started", place)
         place.user = user
         place.session_start_ns = due_ns

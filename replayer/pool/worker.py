@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
@@ -25,8 +25,8 @@ from replayer.load.populations import scripts_played
 from replayer.plan.codec import plan_from_bytes
 from replayer.plan.records import Plan
 from replayer.pool.assignment import Assignment, assignment_from_body
-from replayer.pool.crowd import Crowd
-from replayer.pool.link import ControllerLink, open_link
+from replayer.pool.crowd import Crowd, Seat
+from replayer.pool.link import open_link
 from replayer.pool.protocol import Kind
 from replayer.pool.timers import Timers
 from replayer.user.checks import Budget
@@ -64,11 +64,23 @@ async def _work(pipe: Pipe) -> None:
     await link.aclose(FAREWELL_S)
 
 
-class Worker:
-    """Plays one worker's share of a run; implements ``replayer.user.port.Port``."""
+class Listener(Protocol):
+    """Who hears what a worker says: the link to its controller."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def send(self, kind: Kind, body: Any = None) -> None:
+        """Take one message."""
+
+
+class Worker:
+    """Plays one worker's share of a run; implements ``replayer.user.port.Port``.
+
+    Args:
+        seat: makes the users.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, seat: Seat = User) -> None:
         self._loop = loop
+        self._seat = seat
         self._timers = Timers(loop)
         self._assigned: asyncio.Future[Assignment] = loop.create_future()
         self._granted: asyncio.Future[int] = loop.create_future()
@@ -103,7 +115,7 @@ class Worker:
         """End at once: nobody listens any more."""
         self._end()
 
-    async def work(self, link: ControllerLink) -> None:
+    async def work(self, link: Listener) -> None:
         """Play the run from ASSIGN to DONE."""
         self._link = link
         self._loop.set_exception_handler(self._own_error)
@@ -168,6 +180,7 @@ class Worker:
             n_workers=assignment.n_workers,
             sampled_users=assignment.sampled_users,
             on_over=self._end,
+            seat=self._seat,
         )
         self._has_begun = True
         if assignment.storms:

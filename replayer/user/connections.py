@@ -10,12 +10,14 @@ browsers do (RFC 9110 §9.2.2; counted as ``stale_reconnect``). There are no oth
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.port import Connection, Run
 from replayer.wire import failures
+from replayer.wire.sse import ServerEvent
 
 CONNECTIONS_PER_ORIGIN = 6
 
@@ -49,6 +51,9 @@ class Requester(Protocol):
 
     def finish(self, step: int, end_ns: int) -> None:
         """The request has ended with a response."""
+
+    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+        """An event stream that is still open brought so much."""
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         """The request has ended without one."""
@@ -118,6 +123,10 @@ class OriginConnections:
         else:
             self._idle.append(connection)
         user.finish(request.index, end_ns)
+
+    def events_received(self, connection: Connection, events: Sequence[ServerEvent], end_ns: int) -> None:
+        if not self._user.is_over:
+            self._user.take_events(connection.request, events, end_ns)
 
     def request_failed(self, connection: Connection, failure: str, end_ns: int) -> None:
         self._open.discard(connection)

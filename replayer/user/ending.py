@@ -102,6 +102,16 @@ def closing_steps(script: Script) -> frozenset[int]:
     return frozenset(closes | {step.index for step in script.steps[last_close:] if step.is_unsafe})
 
 
+def on_time_ns(script: Script, ideal_ns: Sequence[int], speed: float) -> int:
+    """Return when the last step ends if all start on time; services take as long as recorded, whatever the speed."""
+    ends_ns = (
+        int(step.at_ns / speed) if step.kind is StepKind.RECEIVE else ideal_ns[step.index] + step.duration_ns
+        for step in script.steps
+        if not step.kept_open
+    )
+    return max(ends_ns, default=0)
+
+
 def next_pass_ns(pass_start_ns: int, *, length_ns: int, now_ns: int) -> int:
     """Return when the next pass begins: in the recorded rhythm, or now where the last one took longer."""
     return max(now_ns, pass_start_ns + length_ns)
@@ -141,18 +151,23 @@ class Pace:
 
     ``session.slip`` takes the largest slip of a session's steps. ``session.stretch`` takes how long the session took
     as a multiple of its length on time; 1.0 is written as 1000 ms. Worked value: 12 s for a script of 10 s is 1200 ms.
+
+    Args:
+        played_ns: how long the script takes, with the pause after its last step.
+        on_time_ns: when its last step ends if every step starts on time and takes as long as it did.
     """
 
-    __slots__ = ("_slip", "_stretch", "played_ns")
+    __slots__ = ("_on_time_ns", "_slip", "_stretch", "played_ns")
 
-    def __init__(self, meter: Meter, played_ns: int) -> None:
+    def __init__(self, meter: Meter, *, played_ns: int, on_time_ns: int) -> None:
         self.played_ns = played_ns
+        self._on_time_ns = on_time_ns
         self._slip = meter.recorder("session.slip")
         self._stretch = meter.recorder("session.stretch")
 
     def note(self, took_ns: int, slip_ns: int) -> None:
         """Take a session that was played to its end."""
         self._slip.ok(0, 0, slip_ns, 0)
-        if self.played_ns:
-            stretch_ns = took_ns * NS_PER_S // self.played_ns
+        if self._on_time_ns:
+            stretch_ns = took_ns * NS_PER_S // self._on_time_ns
             self._stretch.ok(0, 0, stretch_ns, 0)

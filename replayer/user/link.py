@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from replayer.load.schedule import played_duration_ns, retime, timing_of
 from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
 from replayer.targets import TargetSpec
-from replayer.user.ending import AtEnd, Pace, Steady, steady_of
+from replayer.user.ending import AtEnd, Pace, Steady, on_time_ns, steady_of
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
 from replayer.user.inbox import inbox_of
 from replayer.user.linked_request import LinkedRequest
@@ -54,6 +54,7 @@ class LinkedScript:
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
         requests: by step: of REQUEST steps.
         extractors: by step.
+        events, event_gaps: by step: where the events of a stream are counted, and the times between them.
         recorders: by step: where its outcome is counted.
         steady: the part that is played again, None where none is; pace: where a session's slip and stretch go.
         tickers: by socket: its heartbeats.
@@ -65,6 +66,7 @@ class LinkedScript:
             cookie_line_slot, the whole header line or nothing, and cookie_start_slot, the pairs that others follow.
         generated: by step: the GENERATED slots (slot, generator) that it uses.
         optional: slots that begin with a value (slot, value).
+        head_slots: slots that stand in a request line or in a header, where a line break would end it.
         hosts: by origin: recorded host, which cookies belong to.
     """
 
@@ -77,9 +79,12 @@ class LinkedScript:
         "dependents",
         "derived",
         "drops",
+        "event_gaps",
+        "events",
         "extractors",
         "generated",
         "handshakes",
+        "head_slots",
         "hosts",
         "ideal_ns",
         "inboxes",
@@ -118,12 +123,13 @@ class LinkedScript:
         self.script = script
         self.steps = script.steps
         self._link_slots(script, targets)
+        self.head_slots = frozenset(slot for step in script.steps for slot in _slots_of_head(step))
         self.generated = [self.generated_by(_template_of(step)) for step in script.steps]
         self.hosts = [origin.host for origin in plan.origins]
         self._link_times(script, speed, max_gap_ns)
         needs = self._link_needs(script, pacing)
         played_ns = played_duration_ns(timing_of(script), speed=speed, max_gap_ns=max_gap_ns)
-        self.pace = Pace(meter, played_ns)
+        self.pace = Pace(meter, played_ns=played_ns, on_time_ns=on_time_ns(script, self.ideal_ns, speed))
         self.steady: Steady | None = None
         if at_end is AtEnd.REPEAT:
             self.steady = steady_of(script, ideal_ns=self.ideal_ns, needs=needs, played_ns=played_ns)
@@ -136,6 +142,8 @@ class LinkedScript:
         self.extractors = [step.extractors for step in script.steps]
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
+        self.events = [_stream_recorder(plan, step, meter, "sse.event") for step in script.steps]
+        self.event_gaps = [_stream_recorder(plan, step, meter, "sse.gap") for step in script.steps]
         self.requests = [
             LinkedRequest(step, rendered, recorder)
             if isinstance(rendered, Rendered | RenderedHttp2) and step.request
@@ -265,6 +273,13 @@ class LinkedScript:
         return reply_key(rendered.static, pairing.send_path, framing) if pairing else None
 
 
+def _slots_of_head(step: Step) -> list[int]:
+    if step.request is None:
+        return []
+    parts = (*step.request.target, *(part for _, value in step.request.headers for part in value))
+    return [part for part in parts if isinstance(part, int)]
+
+
 def _template_of(step: Step) -> Template:
     """Everything of a step that is rendered, in one template."""
     request = step.request
@@ -319,6 +334,10 @@ def _static_path(step: Step) -> bytes:
         return b"/"
     first = step.request.target[0]
     return first.partition(b"?")[0] if isinstance(first, bytes) else b"/"
+
+
+def _stream_recorder(plan: Plan, step: Step, meter: Meter, series: str) -> Recorder | None:
+    return meter.recorder(series, route=plan.routes[step.route].name) if step.kept_open else None
 
 
 def _recorder(plan: Plan, step: Step, meter: Meter) -> Recorder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from replayer.plan.records import Codec, Extractor, Step
@@ -10,6 +11,10 @@ from replayer.user.link import LinkedScript
 from replayer.user.port import Port
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer, Mint, encode
+
+
+_SPLITS = re.compile(rb"[\r\n\x00]")
+"""What ends a line of a head (RFC 9112 §2.2, §11.1): values come from the target's answers, which may be hostile."""
 
 
 class Memory:
@@ -101,6 +106,12 @@ class Memory:
             self._fill(target, value)
 
     def _fill(self, slot: int, value: bytes) -> None:
-        self.values[slot] = value
+        self._put(slot, value)
         for derived, codec in self._script.derived.get(slot, ()):
-            self.values[derived] = encode(value, Codec(codec))
+            self._put(derived, encode(value, Codec(codec)))
+
+    def _put(self, slot: int, value: bytes) -> None:
+        """Set a value; where it goes into a head, what would split the request is written in percent."""
+        if slot in self._script.head_slots and _SPLITS.search(value):
+            value = _SPLITS.sub(lambda found: b"%%%02X" % found.group()[0], value)
+        self.values[slot] = value

@@ -15,6 +15,7 @@ from replayer.user.ending import AtEnd
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.wire.heads import Head
+from replayer.wire.sse import EventReader
 
 if TYPE_CHECKING:
     from replayer.user.storm import Storms
@@ -25,6 +26,7 @@ class Connection(Protocol):
 
     head: Head
     body_bytes: int
+    events: EventReader | None
     n_sent: int
     has_answer_bytes: bool
     is_busy: bool

@@ -18,6 +18,7 @@ The requests of a recovery are no steps of the script: they have connections and
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -301,6 +302,9 @@ class Recovery:
         self._fetching = None
         self._books.requests(self._route(request)).failed(failure, intended_ns, actual_ns, end_ns)
         self._fail(failure, end_ns)
+
+    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+        """A stream brought something: none is among the requests of a recovery."""
 
     def open_for_ns(self, index: int) -> int:
         """Return how long a response that is kept open stays so; none is among the requests of a recovery."""

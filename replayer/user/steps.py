@@ -40,6 +40,8 @@ from replayer.user.refresh import Refresher
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer, Mint
 from replayer.user.sockets import UserSocket
+from replayer.user.streams import EventStreams
+from replayer.wire.sse import ServerEvent
 
 if TYPE_CHECKING:
     from replayer.load.storms import Strike
@@ -94,6 +96,7 @@ class User:
         "_slip_ns",
         "_sockets",
         "_states",
+        "_streams",
         "ending",
         "is_over",
         "memory",
@@ -132,6 +135,7 @@ class User:
         self._is_postponed = False
         self._failures_in_row = 0
         self._failed = False
+        self._streams: EventStreams | None = None
         self.refresher = Refresher(self, run) if script.script.refreshes else None
 
     # Beginning and end.
@@ -264,12 +268,13 @@ class User:
         self._n_in_flight -= state == _IN_FLIGHT
         self._states[step] = _ENDED
         self._n_left -= 1
-        n_needs = self._n_needs
-        for dependent in self.script.dependents[step]:
-            if n_needs[dependent] == 1:
-                self._ready(dependent, end_ns, end_ns)
-            else:
-                self._count_off(dependent, end_ns)
+        if self._streams is None or not self._streams.has_released(step):
+            n_needs = self._n_needs
+            for dependent in self.script.dependents[step]:
+                if n_needs[dependent] == 1:
+                    self._ready(dependent, end_ns, end_ns)
+                else:
+                    self._count_off(dependent, end_ns)
         if self.is_over:
             return
         if not self._n_left:
@@ -421,6 +426,17 @@ class User:
         self._failures_in_row = 0
         request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
 
+    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+        """Count what an open event stream brought, and take the values that it was to bring."""
+        if self._streams is None:
+            self._streams = EventStreams(self.script, self.memory)
+        if self._streams.take(request, events, end_ns):
+            for dependent in self.script.dependents[request.index]:
+                if self._n_needs[dependent] == 1:
+                    self._ready(dependent, end_ns, end_ns)
+                else:
+                    self._count_off(dependent, end_ns)
+
     def _judge_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
         head, expectation = connection.head, request.step.expectation
         cookies: list[tuple[bytes, bytes]] = []
@@ -530,9 +546,7 @@ class User:
             self._states[index] = _WAITING
             self._miss(index, exc.slot)
 
-    def give_up(
-        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int
-    ) -> None:
+    def give_up(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int) -> None:
         """Count a step that was held in vain."""
         if self._states[index] == _HELD and not self.is_over:
             self._states[index] = _IN_FLIGHT

@@ -16,11 +16,14 @@ from captures.records import Exchange, Message, Peer
 from captures.sessions import Capture
 from replayer.plan.records import JsonPath, Plan, Script, SlotKind, Step, StepKind
 from replayer.plan.requests import decoded_response
+from replayer.user.framing import kind_of
 from replayer.verify.compare import Show, compared, of_extractors, plain_json
 from replayer.verify.reasons import Facts, general, words_of
 from replayer.verify.records import Aspect, Difference, Live, MessageReport, Recorded, StepReport
 from replayer.verify.witness import Witness
 
+SlotValues = Mapping[bytes, tuple[str, bytes | None]]
+"""By recorded value: name and live value of the slot."""
 MAX_EXAMPLES = 40
 """Recorded answers of a route that are looked at to learn what varies."""
 
@@ -67,6 +70,7 @@ class Reporter:
         self._exchanges = {exchange.id: exchange for session in capture.sessions for exchange in session.exchanges}
         self._origin_ns = self._script_start_ns()
         self._varied, self._words = self._learned()
+        self._sent = self._learn_messages(self._words)
 
     def report(self, witness: Witness, measured: SecondSlot, *, target: str) -> Report:
         """Return the comparison of every step and kind of message."""
@@ -82,7 +86,7 @@ class Reporter:
 
     # Steps.
 
-    def _step(self, step: Step, witness: Witness, values: Mapping[bytes, tuple[str, bytes | None]]) -> StepReport | None:
+    def _step(self, step: Step, witness: Witness, values: SlotValues) -> StepReport | None:
         live = witness.seen.get(step.index, Live())
         if step.kind is StepKind.SEND and live.outcome == "":
             return None  # Messages that were handed over answer nothing.
@@ -101,9 +105,7 @@ class Reporter:
             differences=tuple(self._differences(step, recorded, live, values)),
         )
 
-    def _differences(
-        self, step: Step, recorded: Recorded, live: Live, values: Mapping[bytes, tuple[str, bytes | None]]
-    ) -> Iterable[Difference]:
+    def _differences(self, step: Step, recorded: Recorded, live: Live, values: SlotValues) -> Iterable[Difference]:
         if live.outcome != "ok":
             yield self._failed(step, recorded, live)
             return
@@ -214,17 +216,20 @@ class Reporter:
                     words_of(document, words)
                     for path, value in _plain_leaves(document, ()):
                         values[key][path].add(value)
-        self._learn_words_of_messages(words)
         return {k: frozenset(p for p, seen in v.items() if len(seen) > 1) for k, v in values.items()}, words
 
-    def _learn_words_of_messages(self, words: dict[str, set[Any]]) -> None:
+    def _learn_messages(self, words: dict[str, set[Any]]) -> Counter[tuple[int, str]]:
+        """Count what the server sent in this session, by route and what names its kind; learn its words of state."""
+        counts: Counter[tuple[int, str]] = Counter()
         for socket in self._script.sockets:
             exchange = self._exchanges.get(self._script.steps[socket.connect].exchange)
             messages = exchange.socket.messages if exchange is not None and exchange.socket is not None else ()
-            for message in messages[: 10 * MAX_EXAMPLES]:
-                if message.sender is Peer.SERVER:
-                    document = _parsed(message.data, socket.framing)
+            for number, message in enumerate(message for message in messages if message.sender is Peer.SERVER):
+                document = _parsed(message.data, socket.framing)
+                counts[socket.route, kind_of(document, socket.discriminator).decode("utf-8", "replace")] += 1
+                if number < 10 * MAX_EXAMPLES:
                     words_of(document, words)
+        return counts
 
     def _recorded_document(self, step: Step) -> Any:
         if step.kind is not StepKind.REQUEST or step.exchange not in self._exchanges:
@@ -235,27 +240,34 @@ class Reporter:
 
     def _messages(self, measured: SecondSlot) -> Iterable[MessageReport]:
         routes = {socket.route for socket in self._script.sockets}
-        for kind in self._plan.message_kinds:
+        awaited = {step.message_kind for step in self._script.steps if step.kind is StepKind.RECEIVE}
+        for number, kind in enumerate(self._plan.message_kinds):
             if kind.is_sent or kind.route not in routes:
                 continue
             route = self._plan.routes[kind.route].name
             measure = _measure(measured.measures, "ws.message", message=kind.name, route=route)
             n_live = measure.ok + sum(measure.mismatches.values())
+            n_recorded = self._sent[kind.route, kind.value]
             found = [
                 Difference(aspect=Aspect.MESSAGES, place=kind.name, live=f"{n} × {mismatch}")
                 for mismatch, n in sorted(measure.mismatches.items())
             ]
-            if n_live == 0 and kind.n_recorded:
-                told = f"{kind.n_recorded} recorded"
-                found.append(Difference(aspect=Aspect.MESSAGES, place=kind.name, recorded=told, live="none came"))
-            yield MessageReport(
-                route=route, name=kind.name, n_recorded=kind.n_recorded, n_live=n_live, differences=tuple(found)
-            )
+            if n_recorded and not n_live:
+                found.append(_never_came(kind.name, n_recorded, is_awaited=number in awaited))
+            if n_recorded or n_live:
+                yield MessageReport(
+                    route=route, name=kind.name, n_recorded=n_recorded, n_live=n_live, differences=tuple(found)
+                )
 
     def _lost(self, witness: Witness) -> Iterable[str]:
         for (number, failure), n in sorted(witness.lost.items()):
             route = self._plan.routes[self._script.sockets[number].route].name
             yield f"{route} ended with {failure}{f', {n} times' if n > 1 else ''}, although the recording went on"
+
+
+def _never_came(name: str, n_recorded: int, *, is_awaited: bool) -> Difference:
+    why = "" if is_awaited or n_recorded > 1 else "it came once in the recording, at the server's own pace"
+    return Difference(aspect=Aspect.MESSAGES, place=name, recorded=str(n_recorded), live="none came", reason=why)
 
 
 def _recorded_answer(exchange: Exchange) -> Recorded:

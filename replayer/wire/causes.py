@@ -72,7 +72,7 @@ def _classify_tls(exc: ssl.SSLError) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(exc.verify_code, failures.TLS_CERTIFICATE)
     reason = exc.reason or ""
-    if reason.endswith("ALERT_NO_APPLICATION_PROTOCOL"):
+    if "alert no application protocol" in str(exc):  # Python knows no name for this reason and leaves it out.
         return failures.TLS_ALPN
     if reason.endswith(_ABOUT_OURS):
         return failures.TLS_CLIENT_CERTIFICATE

@@ -94,15 +94,21 @@ class FrameReader:
         Raises:
             Breach: after everything before the breach was told; nothing may be fed afterwards.
         """
-        if self._held is not None:
-            held = self._held
-            held += data
+        position = 0
+        while (held := self._held) is not None:
+            missing = self._needed - len(held)
+            held += data[position : position + missing]
             if len(held) < self._needed:
                 return
-            data = bytes(held)
+            position += missing
             self._held = None
+            self._read(bytes(held), 0)
+        self._read(data, position)
+
+    def _read(self, data: bytes, position: int) -> None:
+        """Tell of the complete frames from ``position`` on and hold the rest."""
         sink, max_bytes = self._sink, self._max_bytes
-        position, end = 0, len(data)
+        end = len(data)
         while position + 2 <= end and not self.is_over:
             head = data[position]
             length = data[position + 1]

@@ -74,17 +74,19 @@ NO_HEAD = Head(0, (), keeps_alive=False)
 class _Reader:
     """Collects what httptools calls out."""
 
-    __slots__ = ("headers", "is_complete")
+    __slots__ = ("headers", "is_complete", "keeps_alive", "parser")
 
     def __init__(self) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_complete = False
+        self.is_complete = self.keeps_alive = False
+        self.parser = httptools.HttpResponseParser(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self.is_complete = True
+        self.keeps_alive = self.parser.should_keep_alive()  # Subtle: a message without a body is forgotten at once.
 
 
 remembered_heads: dict[bytes, Head] = {}
@@ -109,13 +111,12 @@ def parse_head(data: bytes) -> Head:
 
 def _parse(data: bytes) -> Head:
     reader = _Reader()
-    parser = httptools.HttpResponseParser(reader)
     try:
-        parser.feed_data(data)
+        reader.parser.feed_data(data)
     except httptools.HttpParserUpgrade:
         pass  # 101, which nobody asked for here: the caller sees its status.
     except httptools.HttpParserError as exc:
         raise HeadError(str(exc)) from exc
     if not reader.is_complete:
         raise HeadError("the empty line does not end the head")
-    return Head(parser.get_status_code(), tuple(reader.headers), keeps_alive=parser.should_keep_alive())
+    return Head(reader.parser.get_status_code(), tuple(reader.headers), keeps_alive=reader.keeps_alive)

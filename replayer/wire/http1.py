@@ -21,6 +21,7 @@ import httptools
 from replayer import failures
 from replayer.wire.causes import classify
 from replayer.wire.heads import END_OF_HEAD, NO_HEAD, UNKNOWN_LENGTH, Head, HeadError, parse_head, remembered_heads
+from replayer.wire.sse import EventReader, EventTooLarge, ServerEvent, event_reader
 from replayer.wire.tally import Tally
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -46,6 +47,9 @@ class Owner(Protocol):
     def connection_closed(self, connection: Http1Connection) -> None:
         """The connection ended while it carried nothing."""
 
+    def events_received(self, connection: Http1Connection, events: list[ServerEvent], end_ns: int) -> None:
+        """An event stream that is still open brought so much."""
+
 
 class Http1Connection(asyncio.Protocol):
     """One connection of one virtual user.
@@ -57,6 +61,7 @@ class Http1Connection(asyncio.Protocol):
     Attributes:
         head: of the answer last received; interim ones (1xx) are passed over.
         body: its body as sent, where ``send`` asked for it, else empty; ``body_bytes`` counts it in any case.
+        events: reads the answer where it is an event stream, else None; no body is kept then.
         keeps_alive: whether the answer leaves the connection usable.
         is_alive: whether a request can still be written.
         n_sent: requests sent so far.
@@ -80,6 +85,7 @@ class Http1Connection(asyncio.Protocol):
         "actual_ns",
         "body_bytes",
         "deadline_ns",
+        "events",
         "has_answer_bytes",
         "head",
         "intended_ns",
@@ -104,6 +110,7 @@ class Http1Connection(asyncio.Protocol):
         self._received_ns = 0
         self._is_head = self._keeps_body = False
         self.head = NO_HEAD
+        self.events: EventReader | None = None
         self.body_bytes = 0
         self.has_answer_bytes = False
         self.is_busy = self.is_alive = self.is_watched = self.is_retry = False
@@ -173,6 +180,7 @@ class Http1Connection(asyncio.Protocol):
                 # The usual answer, whole and with a head that was seen before: nothing is left to be found out.
                 self._buffer = b""
                 self.head = head
+                self.events = None
                 self.keeps_alive = head.keeps_alive
                 self.body_bytes = head.length
                 self._parts = [data[end:]] if self._keeps_body and head.length else []
@@ -239,6 +247,7 @@ class Http1Connection(asyncio.Protocol):
         self.keeps_alive = head.keeps_alive
         self._parts = []
         self.body_bytes = 0
+        self.events = event_reader(head)
         self._left = length = 0 if self._is_head else head.length
         if length > MAX_BODY_BYTES:
             self._fail(failures.TOO_LARGE, self._received_ns)
@@ -252,15 +261,14 @@ class Http1Connection(asyncio.Protocol):
         left = self._left
         if left == UNKNOWN_LENGTH:
             self.on_body(data)
-            if self.body_bytes > MAX_BODY_BYTES:
-                self._fail(failures.TOO_LARGE, now_ns)
+            self._bound_body()
             return
         if len(data) > left:
             data = data[:left]
             self.keeps_alive = False  # What came behind the body was not asked for.
         self._left = left - len(data)
         self.on_body(data)
-        if not self._left:
+        if not self._left and self.is_busy:
             self._complete(now_ns)
 
     def _read_chunks(self, data: bytes) -> None:
@@ -274,22 +282,38 @@ class Http1Connection(asyncio.Protocol):
             else:
                 self.close()  # The answer was complete; what came behind it was not asked for.
             return
-        if self.is_busy and self.body_bytes > MAX_BODY_BYTES:
+        self._bound_body()
+
+    def _bound_body(self) -> None:
+        """End what grows without limit; an event stream may run for hours, each of its events is bounded."""
+        if self.is_busy and self.events is None and self.body_bytes > MAX_BODY_BYTES:
             self._fail(failures.TOO_LARGE, self._received_ns)
 
     # What the parser of a chunked body calls.
 
     def on_body(self, data: bytes) -> None:
         self.body_bytes += len(data)
-        if self._keeps_body and data:
+        if self.events is not None:
+            self._read_events(self.events, data)
+        elif self._keeps_body and data:
             self._parts.append(data)
+
+    def _read_events(self, reader: EventReader, data: bytes) -> None:
+        try:
+            events = reader.feed(data)
+        except EventTooLarge:
+            self._fail(failures.TOO_LARGE, self._received_ns)
+            return
+        if events:
+            self._owner.events_received(self, events, self._received_ns)
 
     def on_message_complete(self) -> None:
         if self._parser is None:
             self._transport.abort()  # A second answer in one piece with the first: nobody asked for it.
             return
         self._parser = None
-        self._complete(self._received_ns)
+        if self.is_busy:
+            self._complete(self._received_ns)
 
     # Ends.
 

@@ -100,10 +100,9 @@ class ReferenceConnection:
 
     def close(self) -> None:
         """End the connection; the owner of a request in flight hears nothing more of it."""
-        self._is_over()
         if self._task is not None and self.is_busy:
             self._task.cancel()
-        self._task = self._start(self.aclose())
+        self._is_over()
 
     def expire(self, now_ns: int) -> None:
         """End the request in flight as timed out."""
@@ -115,21 +114,21 @@ class ReferenceConnection:
         if self._task is not None:
             self._task.cancel()
         self._is_over()
-        self._task = self._start(self.aclose())
         if was_busy:
             self._owner.request_failed(self, failure, now_ns)  # type: ignore[arg-type]
 
     def _is_over(self) -> None:
         self.phase = None
-        self._live.discard(self)
         self._tally.n -= self.is_alive
         self.is_alive = False
+        self._start(self.aclose())
 
     async def aclose(self) -> None:
         """Close what httpx holds open."""
         await self._transport.aclose()
         if self._stream is not None:  # Subtle: a handshake that is cancelled leaves its TCP connection open.
             await self._stream.aclose()
+        self._live.discard(self)
 
     async def _exchange(self, data: bytes, *, keeps_body: bool) -> None:
         try:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from replayer.wire.heads import Head
+
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Hard cap of one event, as of one WebSocket message."""
 
@@ -147,3 +149,10 @@ class EventReader:
                 self._id = value
         elif name == b"retry" and value.isdigit() and len(value) < 16:
             self.retry_ms = int(value)
+
+
+def event_reader(head: Head) -> EventReader | None:
+    """Return what reads the answer where it is an event stream; one that is compressed is read as any body."""
+    if head.status != 200 or not head.content_type.startswith(CONTENT_TYPE) or head.content_encoding:
+        return None
+    return EventReader()

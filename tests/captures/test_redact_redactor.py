@@ -52,6 +52,30 @@ def test_what_is_typed_becomes_inputs_wherever_it_comes_again(path: Path) -> Non
     assert Path(f"{path}.identities.csv").read_text() == "user,password,pin\n"
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "token", "ApiKey", "DPoP", "AWS4-HMAC-SHA256"])
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        # A page's script, minified script, a configuration, and one as text in it.
+        ("text/html", '<script>go({Authorization: "SCHEME " + login.token})</script>'),
+        ("application/javascript", 'a.headers.Authorization="SCHEME "+b;'),
+        ("application/json", '{"authorization": "SCHEME ", "apiKey": "SCHEME"}'),
+        ("text/plain", "authorization=SCHEME\nAuthorization: SCHEME \nsecret: 'SCHEME '"),
+    ],
+)
+def test_the_name_of_a_scheme_is_no_secret_and_stays_before_tokens(
+    path: Path, media_type: str, body: str, scheme: str
+) -> None:
+    text = body.replace("SCHEME", scheme).encode()
+    with Tape(path) as tape:
+        tape.exchange(text, media_type, "", is_request=False)
+        tape.ask("/orders", authorization=f"{scheme} {TOKEN}")
+    page, orders = recorded(path)
+    assert page.response_body.data == text
+    (sent,) = (value for name, value in orders.request_headers if name.lower() == b"authorization")
+    assert sent.startswith(f"{scheme} ".encode()) and TOKEN.encode() not in sent
+
+
 def test_a_form_and_basic_authorization_become_inputs_in_their_coding(path: Path) -> None:
     with Tape(path) as tape:
         form = b"user%5Bname%5D=bob&user%5Bpassword%5D=hun%2Bter2!&commit=Log+in"

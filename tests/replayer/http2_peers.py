@@ -13,7 +13,7 @@ from hpack import Encoder
 from replayer.wire import http2_frames as frames
 from replayer.wire.hpack import encode_field
 from replayer.wire.http2_session import Http2Session
-from replayer.wire.http2_stream import Stream
+from replayer.wire.http2_stream import Owner, Stream
 
 Fields = Sequence[tuple[bytes, bytes]]
 OK: Fields = ((b":status", b"200"), (b"content-type", b"application/json"))
@@ -78,10 +78,10 @@ class Wire:
 class Pair:
     """A session of ours and a library's server, joined in memory; nothing moves but by ``exchange``."""
 
-    def __init__(self, *, greets: bool = True, **settings: int) -> None:
+    def __init__(self, *, owner: Owner | None = None, greets: bool = True, **settings: int) -> None:
         self.listener = Listener()
         self.wire = Wire()
-        self.session = Http2Session(self.listener, self.wire)
+        self.session = Http2Session(owner or self.listener, self.wire)
         self.server = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding=None, validate_outbound_headers=False)
         )

@@ -24,7 +24,7 @@ N_REQUESTS = 4
 """What one visit asks of the shop's own origin."""
 
 
-def write_visit(path: Path, *, gap_ms: int = 40) -> Path:
+def write_visit(path: Path, *, gap_ms: int = 40, http_version: str = "HTTP/1.1") -> Path:
     """Write the capture of a visit: page, quotes, an order, quotes again, and a script of a stranger."""
     anchor = Anchor(wall_ns=1_790_000_000_000_000_000, monotonic_ns=0)
     with CaptureWriter(path, facts={"tool": "rushhour", "url": f"https://{HOST}/"}, anchor=anchor) as writer:
@@ -33,16 +33,18 @@ def write_visit(path: Path, *, gap_ms: int = 40) -> Path:
         visits = [("GET", HOST, "/"), ("GET", STRANGER, "/lib.js"), ("GET", HOST, "/api/quotes")]
         visits += [("POST", HOST, "/api/orders"), ("GET", HOST, "/api/quotes")]
         for number, (method, host, target) in enumerate(visits, start=1):
-            _write_exchange(writer, number, number * gap_ms * NS_PER_MS, method, host, target)
+            _write_exchange(writer, number, number * gap_ms * NS_PER_MS, method, host, target, http_version)
     return path
 
 
-def _write_exchange(writer: CaptureWriter, number: int, t_ns: int, method: str, host: str, target: str) -> None:
+def _write_exchange(
+    writer: CaptureWriter, number: int, t_ns: int, method: str, host: str, target: str, http_version: str
+) -> None:
     media_type, body = ANSWERS.get(target, ("text/javascript", b"1"))
     posted = b'{"symbol":"AAA"}' if method == "POST" else b""
     sent = [(b"accept", b"*/*")] + ([(b"content-type", b"application/json")] if posted else [])
     got = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
-    head: dict[str, Any] = {"http_version": "HTTP/1.1", "headers": tuple(sent)}
+    head: dict[str, Any] = {"http_version": http_version, "headers": tuple(sent)}
 
     def add(event_type: EventType, after_ms: int, **fields: Any) -> None:
         writer.add(event_type, t_ns + after_ms * NS_PER_MS, 1, number, **fields)
@@ -51,7 +53,7 @@ def _write_exchange(writer: CaptureWriter, number: int, t_ns: int, method: str, 
     if posted:
         add(EventType.REQUEST_BODY, 0, data=posted)
     add(EventType.REQUEST_END, 0, size_bytes=len(posted), hash=b"")
-    answer: dict[str, Any] = {"http_version": "HTTP/1.1", "headers": tuple(got), "connect_ns": 0}
+    answer: dict[str, Any] = {"http_version": http_version, "headers": tuple(got), "connect_ns": 0}
     add(EventType.RESPONSE_HEAD, 3, status=200, reason="OK", **answer)
     add(EventType.RESPONSE_BODY, 3, data=body)
     add(EventType.RESPONSE_END, 3, size_bytes=len(body), hash=b"")

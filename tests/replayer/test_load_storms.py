@@ -44,7 +44,7 @@ def test_a_storm_holds_everything_that_was_written() -> None:
         "at=60s,fraction=0.25,how=silent,notice=3s",
         "at=1s,how=hook:systemctl restart shop",
         "at=1s,how=hook:'restart a,b'",
-        'at=1s,how=hook:sh -c \'restart a,"b c"\'',
+        "at=1s,how=hook:sh -c 'restart a,\"b c\"'",
         "every=500ms,policy=full-jitter:250ms..8s,mode=cold",
     ],
 )

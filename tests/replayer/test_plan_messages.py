@@ -124,7 +124,7 @@ PAIRINGS: list[tuple[Messages, list[tuple[str, str, str]]]] = [
             (30, "<", {"jsonrpc": "2.0", "id": 5, "result": 3}),
             (40, "<", {"jsonrpc": "2.0", "method": "tick", "params": {}}),
         ],
-        [("sum", "message", "id")],
+        [("sum", "message", "JSON-RPC id")],
     ),
     # Phoenix: arrays, with the reference in the second place; pushes have none.
     (
@@ -135,7 +135,7 @@ PAIRINGS: list[tuple[Messages, list[tuple[str, str, str]]]] = [
             (40, ">", ["1", "2", "room:1", "shout", {}]),
             (50, "<", ["1", "2", "room:1", "phx_reply", {"status": "ok"}]),
         ],
-        [("phx_join", "phx_reply", "id"), ("shout", "phx_reply", "id")],
+        [("phx_join", "phx_reply", "Phoenix reference"), ("shout", "phx_reply", "Phoenix reference")],
     ),
     # A stream of results under one subscription: the first of them is the answer.
     (

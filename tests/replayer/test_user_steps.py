@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from analysis.series import UNASKED
@@ -24,6 +26,7 @@ from replayer.plan.records import (
     Template,
 )
 from replayer.user.pacing import Pacing
+from replayer.wire.sse import ServerEvent
 from tests.fakes_port import MS, FakeConnection, FakePort, Reply, plan_of, user_of
 
 ANYTHING = Expectation()
@@ -216,6 +219,40 @@ def test_minted_value_is_made_once_and_again_for_the_next_slot() -> None:
     played(plan_of(*steps, slots=slots), port)
     first, again, other = [target for _, target in sent_at(port)]
     assert first == again != other and first.endswith("&to=http%3A%2F%2F127.0.0.1%3A8080")
+
+
+def test_value_with_a_line_break_cannot_split_the_request_it_goes_into() -> None:
+    slots = (Slot(name="id", kind=SlotKind.EXTRACTED),)
+    taken = Extractor(slot=0, source=Source.JSON, path=("id",))
+    steps = [
+        request(0, 0, extractors=(taken,)),
+        request(1, 100, needs=(0,), target=(b"/orders/", 0), headers=((b"x-id", (0,)),)),
+    ]
+    port = FakePort(answer=lambda data, connection: Reply(body=b'{"id": "7\\r\\nHost: evil"}'))
+    played(plan_of(*steps, slots=slots), port)
+    assert port.sent[1][1].startswith(b"GET /orders/7%0D%0AHost: evil HTTP/1.1\r\n")
+    assert b"x-id: 7%0D%0AHost: evil\r\n" in port.sent[1][1]
+
+
+def test_stream_releases_the_step_that_uses_its_value_while_it_is_still_open() -> None:
+    slots = (Slot(name="ticket", kind=SlotKind.EXTRACTED),)
+    stream = dataclasses.replace(
+        request(0, 0, took_ms=5_000, extractors=(Extractor(slot=0, source=Source.JSON, path=("ticket",)),)),
+        kept_open=True,
+    )
+    port = FakePort(answer=lambda data, connection: None if b"/0 " in data else Reply())
+    user = user_of(plan_of(stream, request(1, 200, needs=(0,), target=(b"/use/", 0)), slots=slots), port)
+    user.start(port.clock_ns)
+    port.play(until_ms=1_050)
+    connection = port.connections[0]
+    for number, data in enumerate((b"not json", b'{"other": 1}', b'{"ticket": "t-9"}')):
+        port.clock_ns = (1_100 + number) * MS
+        user.take_events(connection.request, [ServerEvent(b"message", data, b"")], port.clock_ns)
+    port.play()
+    assert sent_at(port) == [(0, "/0"), (102, "/use/t-9")]
+    slot = user._run.meter.take_slot(0, {}, 0)
+    counted = {name: measure.ok for (name, _), measure in slot.measures.items()}
+    assert counted["sse.event"] == 3 and counted["sse.gap"] == 2
 
 
 def test_at_most_six_connections_and_the_rest_waits() -> None:

@@ -19,6 +19,7 @@ OK = b"HTTP/1.1 200 OK"
     ("lines", "length", "is_framed", "keeps_alive"),
     [
         ((OK, b"Content-Length: 12"), 12, True, True),
+        ((OK, b"Content-Length: 0"), 0, True, True),
         ((OK, b"Content-Length: 12", b"Connection: close"), 12, True, False),
         ((OK, b"Transfer-Encoding: chunked"), UNKNOWN_LENGTH, True, True),
         # Without framing the body ends with the connection, so that cannot be used again.

@@ -14,6 +14,7 @@ from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
 
@@ -35,6 +36,9 @@ class Listener:
 
     def connection_closed(self, connection: Http1Connection) -> None:
         self.told.put_nowait(("closed", connection))
+
+    def events_received(self, connection: Http1Connection, events: list[ServerEvent], end_ns: int) -> None:
+        self.told.put_nowait(("events", [event.data for event in events]))
 
     async def next(self) -> tuple[str, Any]:
         return await asyncio.wait_for(self.told.get(), 5)
@@ -166,7 +170,7 @@ def test_refused_connection_is_told_once() -> None:
         dialer = Dialer(loop, Reach(), lambda exc: None)
         spec = TargetSpec(scheme="http", host="127.0.0.1", port=closed_port(), addresses=("127.0.0.1",))
         failures: list[str] = []
-        await dialer.dial(Http1Connection(listener, Tally()), spec, failures.append)
+        await dialer.dial(Http1Connection(listener, Tally()), spec, failures.append).task
         assert failures == ["connect_refused"]
 
     run(main)
@@ -206,5 +210,32 @@ def test_bytes_nobody_asked_for_close_the_idle_connection() -> None:
             await connected(port, listener)
             kind, _ = await listener.next()
             assert kind == "closed"
+
+    run(main)
+
+
+@pytest.mark.parametrize("framing", ["chunked", "until close"])
+def test_event_stream_is_told_event_by_event_and_never_kept(framing: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(head + (b"Transfer-Encoding: chunked\r\n\r\n" if framing == "chunked" else b"\r\n"))
+        for data in (b"data: one\n\n", b"data: tw", b"o\n\ndata: three\n\n"):
+            writer.write(b"%x\r\n%s\r\n" % (len(data), data) if framing == "chunked" else data)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.write(b"0\r\n\r\n" if framing == "chunked" else b"")
+        writer.close()
+
+    async def main() -> None:
+        async with serving(stream) as port:
+            listener = Listener()
+            connection = await connected(port, listener)
+            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=True)
+            seen: list[bytes] = []
+            while (told := await listener.next())[0] == "events":
+                seen += told[1]
+            assert (told[0], seen, connection.body) == ("response", [b"one", b"two", b"three"], b"")
 
     run(main)

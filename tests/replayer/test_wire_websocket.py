@@ -369,7 +369,7 @@ def test_server_that_does_not_read_ends_the_socket_before_memory_grows() -> None
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport: Any = writer.transport
         transport.pause_reading()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()  # Until the test is over.
 
     async def main() -> None:
         async with serving(_upgraded(then=deaf)) as port:

@@ -129,9 +129,11 @@ def test_messages_go_both_ways_over_tls(authority: Authority, version: ssl.TLSVe
 
 
 def test_server_that_does_not_read_ends_the_socket_over_tls_too(authority: Authority) -> None:
+    over = asyncio.Event()
+
     async def deaf(socket: ServerConnection) -> None:
         socket.transport.pause_reading()
-        await asyncio.sleep(60)
+        await over.wait()
 
     async def main() -> None:
         async with serve(deaf, "127.0.0.1", 0, ssl=server_context(authority), close_timeout=0.1) as server:
@@ -146,7 +148,7 @@ def test_server_that_does_not_read_ends_the_socket_over_tls_too(authority: Autho
                 assert connection._transport.get_write_buffer_size() < 2 * MAX_UNSENT_BYTES
                 await asyncio.sleep(0)
             assert await listener.next() == ("closed", 1006, "send_overflow")
-            server.close(close_connections=False)
+            over.set()
 
     run(main)
 

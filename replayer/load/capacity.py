@@ -1,0 +1,88 @@
+"""What one core can do, as measured, and what a crowd needs of the machine. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+REQUESTS_PER_S = 9_000
+"""Requests a second of one worker with templates, checks and histograms, HTTP/1.1 over loopback.
+
+Source: benchmarks/load_schedule.py prints the figure of a machine; this one is of two cores, x86-64, CPython 3.11.
+"""
+MESSAGES_PER_S = 100_000
+"""Messages a second of one worker that are counted but not parsed; same machine."""
+SAFE_SHARE = 0.5
+"""Above this share of the capacity arrivals and sends start late."""
+SPARE_DESCRIPTORS = 64
+"""What a process has open besides its connections."""
+BROWSER_CONNECTIONS = 6
+"""Connections of a browser to one origin (HTTP/1.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What this machine gives a run.
+
+    Attributes:
+        descriptors: hard limit of one process, or None where there is none.
+        ports: local ports towards one address from one address.
+        sources: local addresses that connections may come from.
+        n_workers: processes of the run.
+    """
+
+    descriptors: int | None
+    ports: int
+    sources: int
+    n_workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """The most that a crowd needs at one time: users, connections, requests/s and messages/s."""
+
+    users: int
+    connections: int
+    requests_per_s: float
+    messages_per_s: float
+
+
+def warnings_of(demand: Demand, machine: Machine) -> Iterator[str]:
+    """Say where the machine will not do."""
+    per_worker = -(-demand.connections // machine.n_workers) + SPARE_DESCRIPTORS
+    if machine.descriptors is not None and per_worker > machine.descriptors:
+        yield (
+            f"about {demand.connections:,} connections need {per_worker:,} descriptors in each worker, the limit is"
+            f" {machine.descriptors:,}: raise it (ulimit -Hn), or use more workers"
+        )
+    ports = machine.ports * machine.sources
+    if demand.connections > ports:
+        yield (
+            f"about {demand.connections:,} connections to one address, but only {ports:,} local ports: widen"
+            " net.ipv4.ip_local_port_range, or spread the target over more addresses"
+        )
+    for what, needed, capacity in (
+        ("requests", demand.requests_per_s, REQUESTS_PER_S),
+        ("messages", demand.messages_per_s, MESSAGES_PER_S),
+    ):
+        usable = capacity * machine.n_workers * SAFE_SHARE
+        if needed > usable:
+            yield (
+                f"up to {needed:,.0f} {what} a second, but {machine.n_workers} workers keep their times up to about"
+                f" {usable:,.0f}: use more workers or machines, or expect an invalid run"
+            )
+
+
+def sources_needed(connections: int, ports: int) -> int:
+    """Return how many local addresses so many connections to one address take."""
+    return max(1, -(-connections // ports))
+
+
+def all_of(demands: Sequence[Demand]) -> Demand:
+    """Return the demand of several populations together, as if all peaks came at once."""
+    return Demand(
+        users=sum(demand.users for demand in demands),
+        connections=sum(demand.connections for demand in demands),
+        requests_per_s=sum(demand.requests_per_s for demand in demands),
+        messages_per_s=sum(demand.messages_per_s for demand in demands),
+    )

@@ -1,0 +1,68 @@
+"""Event streams (SSE) of one virtual user while they are open: events counted, gaps timed, values taken. Pure.
+
+The answer to a stream's request ends when the recording's did, but its values are needed as soon as they are there: a
+step that uses one waits for the event that brings it, not for the end of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from replayer.user.link import LinkedScript
+from replayer.user.linked_request import LinkedRequest
+from replayer.user.memory import Memory
+from replayer.user.slots import Answer
+from replayer.wire.sse import ServerEvent
+
+
+class EventStreams:
+    """What a user knows of its streams.
+
+    Args:
+        script: whose recorders count ``sse.event`` and ``sse.gap``.
+        memory: gets the values.
+    """
+
+    __slots__ = ("_last_ns", "_memory", "_missing", "_released", "_script")
+
+    def __init__(self, script: LinkedScript, memory: Memory) -> None:
+        self._script = script
+        self._memory = memory
+        self._last_ns: dict[int, int] = {}  # by step: when its last events came
+        self._missing: dict[int, set[int]] = {}  # by step: slots that no event has filled yet
+        self._released: set[int] = set()
+
+    def take(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> bool:
+        """Count events that came together; tell whether they brought the last value that the stream was to bring."""
+        index = request.index
+        recorder = self._script.events[index]
+        if recorder is not None:
+            recorder.measure.planned += len(events)
+            recorder.measure.ok += len(events)
+            recorder.measure.bytes_in += sum(len(event.data) for event in events)
+        last_ns = self._last_ns.get(index)
+        gap = self._script.event_gaps[index]
+        if last_ns is not None and gap is not None:
+            gap.ok(last_ns, last_ns, end_ns, 0)
+        self._last_ns[index] = end_ns
+        if not request.step.extractors or index in self._released:
+            return False
+        return self._extract(request, events)
+
+    def has_released(self, step: int) -> bool:
+        """Tell whether those who wait for this step have been told already."""
+        return step in self._released
+
+    def _extract(self, request: LinkedRequest, events: Sequence[ServerEvent]) -> bool:
+        extractors = request.step.extractors
+        missing = self._missing.setdefault(request.index, {extractor.slot for extractor in extractors})
+        for event in events:
+            answer = Answer((), (), lambda data=event.data: data)  # type: ignore[misc]
+            for extractor in extractors:
+                if extractor.slot in missing and answer.find(extractor) is not None:
+                    missing.discard(extractor.slot)
+                    self._memory.extract((extractor,), answer)
+        if missing:
+            return False
+        self._released.add(request.index)
+        return True
