@@ -29,6 +29,9 @@ bench-plan: $(VENV)/.ready ## Measure compiling captures of 5,000 and 20,000 exc
 bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the controller
 	@$(BIN)/python -m benchmarks.merge_slots
 
+bench-apps: $(VENV)/.ready chromium ## Record JupyterLab, a Socket.IO chat and a GraphQL shop, replay 20 users each (minutes)
+	@$(BIN)/python -m benchmarks.applications
+
 soak: $(VENV)/.ready ## Kill a writer of captures 1,000 times at random and look for lost records
 	@$(BIN)/python -m benchmarks.soak_captures
 
@@ -41,4 +44,4 @@ chromium:
 $(VENV)/.ready: setup.cfg pyproject.toml .ci/venv
 	@.ci/venv $(VENV) $(PYTHON)
 
-.PHONY: help demo test check coverage bench-captures bench-plan bench-merge soak pictures chromium
+.PHONY: help demo test check coverage bench-apps bench-captures bench-plan bench-merge soak pictures chromium

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),
     "scan": ("captures.redact.cli", "scan", "Look for secrets that are left in a capture."),
     "redact": ("captures.redact.cli", "redact", "Take the secrets out of a capture."),
+    "scenarios": ("demo.catalogue", "scenarios", "List ready runs: purpose, users, duration, command."),
     "demo": ("demo.cli", "demo", "See it all: record a session of the demo, replay it, get a verdict."),
     "doctor": ("rushhour", "doctor", "Check this machine, and say how to mend what is missing."),
 }

@@ -137,8 +137,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 STORMS = frozenset({"storm.recovery", "storm.open", "storm.attempt", "storm.request", "storm.touched"})
-UNASKED = frozenset({"ws.message", "sse.event", "sse.gap", "session.slip", "session.stretch"}) | STORMS
-"""Series that are nobody's step: what the server sent of its own accord, how whole sessions went, and storms."""
+UNASKED = frozenset({"ws.message", "sse.event", "sse.gap", "session.slip", "session.stretch", "refresh"}) | STORMS
+"""Series that are nobody's step: what the server sent of its own accord, how whole sessions went,
+fresh credentials, and storms."""
 
 _HEADLINE_LEAVES_OUT = frozenset({("kind", "asset"), ("kind", "along")})
 

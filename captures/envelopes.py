@@ -131,7 +131,7 @@ def _is_phoenix(sample: Sequence[Sample], texts: Sequence[Sample]) -> bool:
 
 
 def _is_msgpack(sample: Sequence[Sample], texts: Sequence[Sample]) -> bool:
-    if not sample or texts:
+    if not sample or texts or all(looks_like_json(message.data) for message in sample):
         return False
     try:
         return all(isinstance(_open_msgpack(message.data), (dict, list)) for message in sample)

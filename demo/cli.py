@@ -30,6 +30,7 @@ Examples:
   rushhour demo --scale 50 --speed 10
   rushhour demo --latency 300ms
   rushhour demo --refuse-upgrades
+  rushhour demo --serve 8000
 """
 
 
@@ -54,7 +55,19 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N", help="Processes that send.  [default: as rushhour replay]"
 )
+@click.option(
+    "--storm/--no-storm",
+    default=True,
+    show_default=True,
+    help="Half of the users lose their sockets midway and come back.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN_DIR", help="[default: runs/<time>-demo]")
+@click.option(
+    "--serve",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Only serve the target on 127.0.0.1, until Ctrl-C; 0 takes a free port.",
+)
 @click.option("--keep", is_flag=True, help="Leave the target running afterwards, until Ctrl-C.")
 @click.option(
     "--latency",
@@ -85,6 +98,10 @@ def demo(**given: Any) -> None:
 
 def _run(given: dict[str, Any], talk: Console) -> int:
     faults = _faults(given)
+    if given["serve"] is not None:
+        with _target(faults, port=given["serve"]) as target:
+            _wait(target.url, talk=talk)
+        return int(ExitCode.PASS)
     directory = given["out"] or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-demo"
     capture = directory.with_name(directory.name + ".rush")
     _check_crowd(scale=given["scale"], speed=given["speed"])
@@ -151,13 +168,13 @@ def _check_room(directory: Path, capture: Path) -> None:
 
 
 @contextmanager
-def _target(faults: Faults) -> Iterator[Target]:
+def _target(faults: Faults, *, port: int = 0) -> Iterator[Target]:
     """Run a target with the settings of the environment, but for its faults."""
     from demo.server import TargetFailed, TargetMissing, running_target
 
     with ExitStack() as stack:
         try:
-            target = stack.enter_context(running_target(replace(_settings(), faults=faults)))
+            target = stack.enter_context(running_target(replace(_settings(), faults=faults), port=port))
         except TargetMissing as exc:
             raise ConfigError(str(exc)) from exc
         except TargetFailed as exc:
@@ -181,6 +198,9 @@ def _record(capture: Path, *, seconds: float, talk: Console) -> None:
 
 def _replay_args(given: dict[str, Any], url: str, directory: Path) -> list[str]:
     args = ["--target", url, "--scale", f"{given['scale']:g}", "--speed", f"{given['speed']:g}", "--shape", "burst"]
+    if given["storm"]:
+        midway_ms = round(given["seconds"] / given["speed"] * 500)
+        args += ["--storm", f"at={midway_ms}ms,fraction=0.5,how=rst,policy=full-jitter:50ms..400ms"]
     if given["workers"] is not None:
         args += ["--workers", str(given["workers"])]
     return [*args, "--out", str(directory)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from captures.redact.inputs import IDENTITIES_SUFFIX
 from recorder.login import read_state
 from recorder.options import RecordOptions, RecordResult, Visit
 from recorder.summary import inputs, left_out, next_commands, told, warnings
@@ -64,7 +65,8 @@ def farewell(options: RecordOptions, result: RecordResult) -> Iterator[str]:
     yield from told(result.counts, result.left_out, path)
     if len(result.paths) > 1:
         yield f"in {len(result.paths)} files, each complete by itself: {result.paths[0]} to {result.paths[-1]}"
-    yield from inputs(str(options.out), result.columns)
+    is_written = Path(f"{options.out}{IDENTITIES_SUFFIX}").exists()
+    yield from inputs(str(options.out), result.columns, is_written=is_written)
     if result.sealed_early:
         yield f"the capture ends early: {result.sealed_early}"
         yield f"what is in it can be read; if it is damaged: rushhour recover {path} -o recovered.rush"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from captures.errors import ExitCode, RushhourError
+from captures.errors import CaptureSealed, ExitCode, RushhourError
 from captures.records import Anchor, Event, EventType
 from captures.redact.files import go_over_again, write_identities
 from captures.redact.keys import key_from, random_key
@@ -82,8 +82,12 @@ class Sink:
         tell(self._status_fd, self._status(Word.ENDED, ending.value), wait_s=FINAL_STATUS_WAIT_S)
 
     def seal(self, cause: RushhourError) -> None:
-        """Tell that nothing more can be written; what is in the file is sealed already."""
+        """Tell that nothing more can be written; what is in the file is sealed already, and gone over where need be."""
         tell(self._status_fd, self._status(Word.SEALED, str(cause)), wait_s=FINAL_STATUS_WAIT_S)
+        if self._redactor is not None and self._writer is not None:
+            early = cause.problem if isinstance(cause, CaptureSealed) else str(cause)
+            self._settle(self._redactor, self._writer.paths, early=early)
+            tell(self._status_fd, self._status(Word.COUNTS), wait_s=FINAL_STATUS_WAIT_S)
 
     def _start(self, notice: Notice) -> None:
         _, monotonic_ns, wall_ns, fields = notice
@@ -103,12 +107,16 @@ class Sink:
         t_ns = time.monotonic_ns() - self._anchor.monotonic_ns
         writer.add(EventType.NOTE, t_ns, 0, 0, name=NOTE, value=redactor.summary())
 
-    def _settle(self, redactor: Redactor, paths: list[Path]) -> None:
-        """Go over the files again where a secret was written before it was known as one; then forget all of them."""
+    def _settle(self, redactor: Redactor, paths: list[Path], *, early: str = "") -> None:
+        """Go over the files again where a secret was written before it was known as one; then forget all of them.
+
+        Args:
+            early: why the last file had to be sealed.
+        """
         if redactor.n_late:
             try:
                 for path in paths:
-                    go_over_again(path, redactor)
+                    go_over_again(path, redactor, early=early if path == paths[-1] else "")
                 redactor.censor.known.n_late = 0
             except RushhourError:
                 # There is no room for a second copy: what stands in clear is counted, and told.

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from captures.redact.inputs import IDENTITIES_SUFFIX
+from captures.redact.inputs import IDENTITIES_SUFFIX, identities_csv
 from recorder.counts import Counts
 
 MAX_LEFT_OUT = 12
@@ -60,12 +60,18 @@ def replaced(counts: Counts) -> list[str]:
     return [f"replaced before it was written: {', '.join(found)}"] if found else []
 
 
-def inputs(path: str, columns: Sequence[str]) -> list[str]:
-    """Say what must be typed again for a replay, and where."""
+def inputs(path: str, columns: Sequence[str], *, is_written: bool = True) -> list[str]:
+    """Say what must be typed again for a replay, and where; ``is_written``: the file for it is there."""
     if not columns:
         return []
     file = shlex.quote(path + IDENTITIES_SUFFIX)
-    return [f"typed by somebody, not kept: {', '.join(columns)}; fill in {file}, one row per user"]
+    lines = [f"typed by somebody, not kept: {', '.join(columns)}; fill in {file}, one row per user"]
+    if not is_written:
+        names = identities_csv(columns).rstrip()
+        lines.append(
+            f"it could not be written: make it when there is room, with this as its first line: {names}"
+        )
+    return lines
 
 
 def next_commands(path: str, url: str) -> list[str]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from captures.errors import ConfigError
-from captures.records import Origin
-from captures.sessions import Capture, load_capture
+from captures.records import Origin, Session
 from replayer.facts import input_columns
 from replayer.identities import rows_of
 from replayer.load.populations import PopulationLoad, arrivals_by_population, crowd_arrivals, n_users
@@ -18,9 +17,11 @@ from replayer.merging import merge_plans
 from replayer.options.plan import Assets
 from replayer.options.population import PopulationOptions, users_of
 from replayer.options.run import ReplayOptions
-from replayer.plan.compile import compile_plan
+from replayer.plan.codec import plan_to_bytes
+from replayer.plan.playing import read_only
 from replayer.plan.records import Plan
 from replayer.pruning import keeping, without_assets, without_closing
+from replayer.stored_plans import PlanRequest, RecordedFacts, StoredPlan, stored_plan
 from replayer.user.ending import AtEnd
 
 _STAY = frozenset({AtEnd.HOLD, AtEnd.REPEAT})
@@ -31,21 +32,30 @@ class Gathered:
     """What a run plays.
 
     Attributes:
-        capture: the one capture, or all of them in one.
+        capture: facts of the one capture, or of all of them in one.
+        stored: the captures; encoded: the plan as workers are sent it.
         pages: recorded pages' origins, which ``--target`` replaces.
         populations: with users and scripts numbered over all of them.
         arriving: how many users of each population arrive before its end.
         along: of each population the routes that came along for the values they bring.
         notes: what people should know, one sentence each.
+        still_writing: routes that write and stay although only reading was asked for: others need what they bring.
     """
 
-    capture: Capture
+    capture: RecordedFacts
+    stored: tuple[StoredPlan, ...]
     plan: Plan
+    encoded: bytes
     pages: frozenset[Origin]
     populations: tuple[PopulationLoad, ...]
     arriving: tuple[int, ...]
     along: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    still_writing: tuple[str, ...] = ()
+
+    def sessions(self) -> list[Session]:
+        """Load the recorded sessions, for the little that a plan does not say."""
+        return [session for each in self.stored for session in each.load().sessions]
 
     @property
     def users(self) -> int:
@@ -62,8 +72,9 @@ def gather(options: ReplayOptions, *, has_identities: bool = True) -> Gathered:
     Raises:
         RushhourError: what is wrong and what to do next.
     """
-    captures = {each.capture: load_capture(each.capture) for each in options.populations}
-    plans = {path: _compiled(options, capture) for path, capture in captures.items()}
+    stored = {each.capture: _stored(options, each.capture) for each in options.populations}
+    chosen = {path: _chosen(options, each.plan) for path, each in stored.items()}
+    plans = {path: plan for path, (plan, _) in chosen.items()}
     kept = [keeping(plans[each.capture], each.keep) for each in options.populations]
     for population, each in zip(options.populations, kept, strict=True):
         if each.unmatched:
@@ -74,18 +85,22 @@ def gather(options: ReplayOptions, *, has_identities: bool = True) -> Gathered:
     parts = [_staying(population, each.plan) for population, each in zip(options.populations, kept, strict=True)]
     is_whole = len(parts) == 1 and kept[0].plan is plans[options.populations[0].capture]
     plan = parts[0] if is_whole else merge_plans(parts)
+    first = stored[options.populations[0].capture]
     timings = [timing_of(script) for script in plan.scripts]
     populations = _loads(options, parts, has_identities=has_identities)
     crowd_arrivals(timings, populations)  # refuses at once what cannot be
     arriving = arriving_by_population(timings, populations)
     return Gathered(
-        capture=_together(captures, plan),
+        capture=_together(list(stored.values()), plan),
+        stored=tuple(stored.values()),
         plan=plan,
+        encoded=first.encoded if plan is first.plan else plan_to_bytes(plan),
         pages=frozenset(each.origins[0] for each in plans.values() if each.origins),
         populations=populations,
         arriving=tuple(arriving),
         along=tuple(each.along for each in kept),
         notes=tuple(_notes(populations, arriving)),
+        still_writing=tuple(dict.fromkeys(name for _, names in chosen.values() for name in names)),
     )
 
 
@@ -109,9 +124,16 @@ def arriving_by_worker(
     return counts
 
 
-def _compiled(options: ReplayOptions, capture: Capture) -> Plan:
-    plan = compile_plan(capture, mapped=frozenset(options.target.maps))
-    return without_assets(plan) if options.plan.assets is Assets.SKIP else plan
+def _stored(options: ReplayOptions, capture: Path) -> StoredPlan:
+    mapped, chosen = frozenset(options.target.maps), options.plan
+    return stored_plan(PlanRequest(capture=capture, mapped=mapped, rules=chosen.rules, also=chosen.also))
+
+
+def _chosen(options: ReplayOptions, plan: Plan) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan without what was asked to be left out, and the routes that write and stay all the same."""
+    if options.plan.assets is Assets.SKIP:
+        plan = without_assets(plan)
+    return read_only(plan) if options.plan.read_only else (plan, ())
 
 
 def _staying(population: PopulationOptions, plan: Plan) -> Plan:
@@ -164,16 +186,18 @@ def _notes(populations: Sequence[PopulationLoad], arriving: Sequence[int]) -> li
     return notes
 
 
-def _together(captures: dict[Path, Capture], plan: Plan) -> Capture:
-    first = next(iter(captures.values()))
-    if len(captures) == 1:
-        return first
-    return Capture(
-        path=", ".join(capture.path for capture in captures.values()),
+def _together(stored: Sequence[StoredPlan], plan: Plan) -> RecordedFacts:
+    """Return the facts of the one capture, or of all of them in one."""
+    facts = [each.facts for each in stored]
+    if len(facts) == 1:
+        return facts[0]
+    spoken: dict[Origin, tuple[int, int]] = {}
+    for origin, n_http1, n_http2 in (row for each in facts for row in each.spoken):
+        known = spoken.get(origin, (0, 0))
+        spoken[origin] = known[0] + n_http1, known[1] + n_http2
+    return RecordedFacts(
+        path=", ".join(each.path for each in facts),
         sha256=plan.capture_sha256,
-        header=first.header,
-        complete=all(capture.complete for capture in captures.values()),
-        damage=[damage for capture in captures.values() for damage in capture.damage],
-        sessions=[session for capture in captures.values() for session in capture.sessions],
-        notes=[note for capture in captures.values() for note in capture.notes],
+        n_sessions=sum(each.n_sessions for each in facts),
+        spoken=tuple((origin, *counts) for origin, counts in sorted(spoken.items())),
     )

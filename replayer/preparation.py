@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,19 @@ from analysis.run import CaptureFacts, RunFacts, prepare_directory
 from analysis.thresholds import Threshold, check_routes, in_force, parse_threshold
 from captures.errors import ConfigError
 from captures.records import Origin
+from replayer.caveats import caveats
 from replayer.checks import default_workers
 from replayer.facts import environment, planned_duration_s, planned_steps, population_facts, unsafe_routes
 from replayer.gathering import Gathered, gather
+from replayer.limits import check_limits
 from replayer.load.populations import PopulationLoad, n_users
 from replayer.load.schedule import LoadOptions
 from replayer.load.storms import Storm, resolve_recorded, storm_facts
 from replayer.options.run import ReplayOptions
 from replayer.options.target import read_allowed_targets
-from replayer.plan.codec import plan_sha256, plan_to_bytes
 from replayer.pool.assignment import Assignment, assignment_to_body
-from replayer.reach import Reach
+from replayer.reach import ProxySpec, Reach
+from replayer.reaching import wait_for_health, welcome, with_proxies
 from replayer.reconnects import recorded_waits
 from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
 from replayer.speaking import differences, recorded_http, spoken_to
@@ -42,6 +44,7 @@ class Prepared:
     thresholds: tuple[Threshold, ...]
     directory: Path
     n_workers: int
+    reach: Reach = Reach()
     notes: tuple[str, ...] = ()
     storms: tuple[Storm, ...] = ()
 
@@ -59,11 +62,12 @@ def prepare(options: ReplayOptions) -> Prepared:
     capture, plan, users = gathered.capture, gathered.plan, gathered.users
     thresholds = in_force(own)
     check_routes(own, [route.name for route in plan.routes])
-    targets = admit_targets(options, gathered)
+    gate = _gate(options, gathered)
+    targets = admit_targets(options, gathered, gate)
     check_writes(targets, users=users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
-    targets = tuple(_probed(options, target) for target in targets)
+    targets, reach, agreed = _reached(options, gate, targets)
     recorded = recorded_http(plan, capture)
-    targets = spoken_to(targets, recorded, options.wire.http, partial(_negotiated, options))
+    targets = spoken_to(targets, recorded, options.wire.http, agreed.__getitem__)
     n_workers = options.workers or default_workers(users=users, is_loopback=is_loopback(targets))
     return Prepared(
         gathered=gathered,
@@ -71,29 +75,29 @@ def prepare(options: ReplayOptions) -> Prepared:
         thresholds=thresholds,
         directory=directory,
         n_workers=min(n_workers, users),
-        notes=(*gathered.notes, *differences(plan.origins, recorded, targets)),
-        storms=resolve_recorded(options.storm.storms, lambda: recorded_waits(capture.sessions)),
+        reach=reach,
+        notes=(
+            *gathered.notes,
+            *check_limits(gathered, n_workers=min(n_workers, users), is_loopback=is_loopback(targets)),
+            *differences(plan.origins, recorded, targets),
+            *caveats(plan.origins, targets, reach, options.wire.wire, sorted(options.target.pinned)),
+        ),
+        storms=resolve_recorded(options.storm.storms, lambda: recorded_waits(gathered.sessions())),
     )
 
 
-def admit_targets(options: ReplayOptions, gathered: Gathered) -> tuple[TargetSpec, ...]:
+def admit_targets(options: ReplayOptions, gathered: Gathered, gate: Gate) -> tuple[TargetSpec, ...]:
     """Return where each recorded origin of the plan goes, by number.
 
     Raises:
         ConfigError: ``--map`` names an origin that the capture does not have.
         TargetRefused, TargetUnreachable: as ``Gate.admit``.
     """
-    recorded = {exchange.origin for session in gathered.capture.sessions for exchange in session.exchanges}
+    recorded = _recorded_origins(gathered)
     for origin in options.target.maps:
         if origin not in recorded:
             known = ", ".join(sorted(map(str, recorded)))
             raise ConfigError(f"--map: nothing was recorded from {origin}", f"the capture has {known}")
-    allow = AllowList(
-        typed=options.target.allow_targets,
-        configured=read_allowed_targets(Path()),
-        recorded=frozenset(origin.host for origin in recorded),
-    )
-    gate = Gate(allow=allow, pinned=options.target.pinned)
     destinations = [_destination(options, gathered.pages, origin) for origin in gathered.plan.origins]
     admitted = {target: gate.admit(target) for target in dict.fromkeys(destinations)}
     return tuple(admitted[target] for target in destinations)
@@ -102,7 +106,7 @@ def admit_targets(options: ReplayOptions, gathered: Gathered) -> tuple[TargetSpe
 def announcements(prepared: Prepared) -> list[str]:
     """Return what people should know before the start, one line each."""
     gathered, plan = prepared.gathered, prepared.gathered.plan
-    sessions = _counted(len(gathered.capture.sessions), "recorded session")
+    sessions = _counted(gathered.capture.n_sessions, "recorded session")
     users, workers = _counted(gathered.users, "user"), _counted(prepared.n_workers, "worker")
     head = f"replaying {gathered.capture.path}: {users} of {sessions}"
     if gathered.populations[0].name:
@@ -118,7 +122,9 @@ def announcements(prepared: Prepared) -> list[str]:
     unsafe = unsafe_routes(plan)
     if unsafe:
         lines.append(f"  steps that write: {', '.join(unsafe)}")
-    return lines
+    if gathered.still_writing:
+        lines.append(f"  they stay because others need what they bring: {', '.join(gathered.still_writing)}")
+    return [*lines, *(f"  {note}" for note in prepared.notes)]
 
 
 def assignments_of(options: ReplayOptions, prepared: Prepared) -> list[dict[str, Any]]:
@@ -127,16 +133,17 @@ def assignments_of(options: ReplayOptions, prepared: Prepared) -> list[dict[str,
     first = Assignment(
         worker=0,
         n_workers=prepared.n_workers,
-        plan=plan_to_bytes(prepared.gathered.plan),
+        plan=prepared.gathered.encoded,
         targets=prepared.targets,
         load=LoadOptions(users=n_users(prepared.gathered.populations), seed=options.crowd.seed),
         per_run_key=secrets.token_bytes(16),
         populations=prepared.gathered.populations,
         deadlines=wire.deadlines,
         max_failures=wire.max_failures,
+        max_message_bytes=wire.max_message_bytes,
         headers=options.reach.added,
         wire=wire.wire,
-        reach=Reach(tls=options.reach.tls),
+        reach=prepared.reach,
         storms=prepared.storms,
     )
     return [assignment_to_body(replace(first, worker=worker)) for worker in range(prepared.n_workers)]
@@ -148,8 +155,8 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
     capture, plan, populations = gathered.capture, gathered.plan, gathered.populations
     addresses = {address for target in prepared.targets for address in target.addresses}
     return RunFacts(
-        capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=len(capture.sessions)),
-        plan_sha256=plan_sha256(plan),
+        capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=capture.n_sessions),
+        plan_sha256=hashlib.sha256(gathered.encoded).hexdigest(),
         options=options.to_table(),
         environment=environment(addresses),
         started_at="",
@@ -178,14 +185,46 @@ def _destination(options: ReplayOptions, pages: Collection[Origin], origin: Orig
     return options.target.maps[origin]
 
 
-def _probed(options: ReplayOptions, target: TargetSpec) -> TargetSpec:
-    return probe(target, timeout_ns=options.wire.deadlines.connect_ns, wait_ns=options.target.wait_ns)
+def _gate(options: ReplayOptions, gathered: Gathered) -> Gate:
+    allow = AllowList(
+        typed=options.target.allow_targets,
+        configured=read_allowed_targets(Path()),
+        recorded=frozenset(origin.host for origin in _recorded_origins(gathered)),
+    )
+    return Gate(allow=allow, proxies=options.reach.proxy, pinned=options.target.pinned)
 
 
-def _negotiated(options: ReplayOptions, target: TargetSpec) -> str:
-    from replayer.wire.alpn import negotiated  # The loop is needed by few runs' preparation.
+def _recorded_origins(gathered: Gathered) -> frozenset[Origin]:
+    return gathered.capture.origins
 
-    return negotiated(target, Reach(tls=options.reach.tls), timeout_ns=options.wire.deadlines.connect_ns)
+
+def _reached(
+    options: ReplayOptions, gate: Gate, targets: Sequence[TargetSpec]
+) -> tuple[tuple[TargetSpec, ...], Reach, dict[TargetSpec, str]]:
+    """Wait for the targets and connect to each once; returns them, how they are reached, and the ALPN of https ones.
+
+    Raises:
+        TargetUnreachable: one of them is not there, or does not let us in.
+    """
+    wanted, timeout_ns = options.target, options.wire.deadlines.connect_ns
+    if wanted.health is not None:
+        spec = gate.admit(wanted.health.origin)
+        wait_for_health(wanted.health, spec, options.reach.tls, headers=options.reach.added, wait_ns=wanted.wait_ns)
+    targets, proxies = with_proxies(targets, gate.proxies, gate.resolve, pinned=frozenset(gate.pinned))
+    probed = {target: _probed(target, proxies, timeout_ns, wanted.wait_ns) for target in dict.fromkeys(targets)}
+    reach = Reach(tls=options.reach.tls, proxies=proxies)
+    secure = [target for target in dict.fromkeys(probed.values()) if target.scheme == "https"]
+    agreed = {target: welcome(target, reach, timeout_ns=timeout_ns) for target in secure}
+    return tuple(probed[target] for target in targets), reach, agreed
+
+
+def _probed(target: TargetSpec, proxies: Sequence[ProxySpec], timeout_ns: int, wait_ns: int) -> TargetSpec:
+    if target.via < 0:
+        return probe(target, timeout_ns=timeout_ns, wait_ns=wait_ns)
+    proxy = proxies[target.via]
+    reached = TargetSpec(scheme="http", host=proxy.host, port=proxy.port, addresses=proxy.addresses)
+    probe(reached, timeout_ns=timeout_ns, wait_ns=wait_ns)
+    return target
 
 
 def _population_line(population: PopulationLoad, along: Sequence[str]) -> str:

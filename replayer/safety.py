@@ -19,13 +19,22 @@ from urllib.parse import urlsplit
 from captures.errors import ConfigError, TargetRefused, TargetUnreachable
 from captures.records import Origin
 from captures.units import NS_PER_S
+from replayer.proxies import ProxyChoice, ProxyMode
 from replayer.targets import TargetSpec
 
 Resolver = Callable[[str, int], Sequence[str]]
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?", re.ASCII)
+_UNSEEN = re.compile(r"[\x00-\x20\x7f]")
+"""Characters that the parser drops without a word: what people read would not be what is gone to."""
 _POLL_S = 0.2
+_NO_TARGETS = frozenset({"255.255.255.255", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"})
+"""Broadcast, and metadata services that are not link-local: Alibaba Cloud, Azure, Oracle Cloud, AWS over IPv6."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""RFC 6052 §2.1."""
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+"""RFC 4291 §2.5.5.1, deprecated; ``::`` and ``::1`` are in it and are judged before."""
 _IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -76,7 +85,7 @@ def parse_target(text: str, *, option: str = "--target") -> Origin:
         port = parts.port
     except ValueError as exc:
         raise ConfigError(f"{option} {text!r} is not a URL: {exc}", example) from exc
-    if parts.scheme not in _PORTS or not parts.netloc:
+    if parts.scheme not in _PORTS or not parts.netloc or _UNSEEN.search(text):
         raise ConfigError(f"{option} {text!r} is not an http or https URL", example)
     if "@" in parts.netloc or "\\" in text:
         raise ConfigError(f"{option} must not hold a user, a password or a backslash", "use --header for credentials")
@@ -141,11 +150,13 @@ class Gate:
 
     Attributes:
         allow: what may be gone to.
+        proxies: a target that one of them reaches need have no address here.
         pinned: addresses by host of ``--resolve``.
         resolve: asked for every other host.
     """
 
     allow: AllowList = field(default_factory=AllowList)
+    proxies: ProxyChoice = ProxyChoice(mode=ProxyMode.NONE)
     pinned: Mapping[str, str] = field(default_factory=dict)
     resolve: Resolver = resolve_by_system
 
@@ -160,6 +171,8 @@ class Gate:
             addresses = self._addresses_of(target)
         except (OSError, UnicodeError) as exc:
             self.allow.check(target, ())
+            if self.proxies.for_target(target) is not None:
+                return TargetSpec(scheme=target.scheme, host=target.host, port=target.port, addresses=())
             raise TargetUnreachable(str(target), f"the name {target.host} has no address ({exc})") from exc
         self.allow.check(target, addresses)
         return TargetSpec(scheme=target.scheme, host=target.host, port=target.port, addresses=tuple(addresses))
@@ -201,7 +214,9 @@ def probe(target: TargetSpec, *, timeout_ns: int, wait_ns: int = 0) -> TargetSpe
 
 def is_loopback(targets: Collection[TargetSpec]) -> bool:
     """Return whether every address of every target is loopback."""
-    return all(_ip_of(address).is_loopback for target in targets for address in target.addresses)
+    return all(
+        target.addresses and all(_ip_of(address).is_loopback for address in target.addresses) for target in targets
+    )
 
 
 def check_writes(
@@ -219,9 +234,16 @@ def check_writes(
     raise TargetRefused(target.origin, reason, "add --allow-writes if it may be filled with their data")
 
 
+def is_special(address: str) -> bool:
+    """Return whether an address is one of no server: metadata services, multicast, the unspecified one, broadcast."""
+    return _is_special(_ip_of(address))
+
+
 def _host_of(text: str, option: str) -> str:
     if ":" in text:
         try:
+            if "%" in text:
+                raise ValueError("it has a zone")
             return str(ipaddress.IPv6Address(text))
         except ValueError as exc:
             raise ConfigError(f"{option}: {text!r} is not a host", "write a host without scheme and port") from exc
@@ -241,5 +263,15 @@ def _ip_of(address: str) -> _IpAddress:
 
 
 def _is_special(ip: _IpAddress) -> bool:
-    """Addresses that no load test means: metadata services, multicast, the unspecified address, broadcast."""
-    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip == ipaddress.IPv4Address("255.255.255.255")
+    """Addresses that no load test means: metadata services, multicast, the unspecified address, broadcast.
+
+    An IPv6 address that a router turns into an IPv4 one is judged by that one too.
+    """
+    if ip.is_link_local or ip.is_multicast or ip.is_unspecified or str(ip) in _NO_TARGETS:
+        return True
+    if isinstance(ip, ipaddress.IPv4Address):
+        return False
+    inside = [ip.sixtofour, *(ip.teredo or ())]
+    if ip in _NAT64 or ip in _COMPATIBLE:
+        inside.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return any(_is_special(address) for address in inside if address is not None)

@@ -7,7 +7,6 @@ very machine, whose server its owner knows (RFC 9113 §3.3).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,27 +16,24 @@ from captures.sessions import Capture
 from replayer.options.wire import HttpVersion
 from replayer.plan.records import Plan
 from replayer.safety import is_loopback
+from replayer.stored_plans import RecordedFacts, facts_of_capture
 from replayer.targets import TargetSpec
 
 HTTP_1_1 = "1.1"
 HTTP_2 = "2"
 
 Negotiate = Callable[[TargetSpec], str]
-"""Returns the ALPN protocol that a target chooses of ``h2`` and ``http/1.1``."""
+"""Returns the ALPN protocol that an https target chose of ``h2`` and ``http/1.1``, "" for none."""
 
 
-def recorded_http(plan: Plan, capture: Capture) -> tuple[str, ...]:
+def recorded_http(plan: Plan, capture: Capture | RecordedFacts) -> tuple[str, ...]:
     """Return by origin of the plan what most of its exchanges spoke: ``1.1``, or ``2`` for HTTP/2 and above.
 
     Sockets are not counted: their handshakes are HTTP/1.1 wherever browsers open them.
     """
-    spoken: Counter[tuple[Origin, bool]] = Counter()
-    for session in capture.sessions:
-        for exchange in session.exchanges:
-            if exchange.socket is None:
-                version = exchange.response_http_version or exchange.http_version
-                spoken[exchange.origin, version.upper().startswith(("HTTP/2", "HTTP/3", "H2", "H3"))] += 1
-    return tuple(HTTP_2 if spoken[origin, True] > spoken[origin, False] else HTTP_1_1 for origin in plan.origins)
+    facts = facts_of_capture(capture) if isinstance(capture, Capture) else capture
+    newer = {origin for origin, n_http1, n_http2 in facts.spoken if n_http2 > n_http1}
+    return tuple(HTTP_2 if origin in newer else HTTP_1_1 for origin in plan.origins)
 
 
 def spoken_to(
@@ -72,10 +68,10 @@ def _choose(target: TargetSpec, wish: HttpVersion, negotiate: Negotiate) -> str:
             hint = "give an https URL, or leave --http at auto"
             raise ConfigError(f"--http 2: {target.origin} has no TLS to agree on HTTP/2 with", hint)
         return HTTP_2 if is_asked_for else HTTP_1_1
-    alpn = negotiate(target)
-    if is_asked_for and alpn == "http/1.1":
-        raise ConfigError(f"--http 2: {target.origin} chose HTTP/1.1", "leave --http at auto")
-    return HTTP_2 if alpn == "h2" or (is_asked_for and not alpn) else HTTP_1_1
+    offers_it = negotiate(target) == "h2"
+    if is_asked_for and not offers_it:
+        raise ConfigError(f"--http 2: {target.origin} does not offer HTTP/2", "leave --http at auto")
+    return HTTP_2 if offers_it else HTTP_1_1
 
 
 def differences(origins: Sequence[Origin], recorded: Sequence[str], targets: Sequence[TargetSpec]) -> tuple[str, ...]:

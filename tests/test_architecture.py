@@ -58,6 +58,10 @@ PURE = (
     "replayer/pool/assignment.py",
     "replayer/pool/protocol.py",
     "replayer/user/**/*.py",
+    "replayer/wire/deflate.py",
+    "replayer/wire/frames*.py",
+    "replayer/wire/sse.py",
+    "replayer/wire/websocket_handshake.py",
 )
 IMPURE = {
     "asyncio",

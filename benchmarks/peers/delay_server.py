@@ -11,9 +11,12 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.peers.ground import BODY
+
 DELAY_S = 0.020
 _SPIN_S = 0.0015
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+_BODY = (BODY % "").encode()
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 
 
 class Delaying(asyncio.Protocol):

@@ -24,7 +24,8 @@ def convert(source: str, out: str, *, as_json: bool) -> None:
     """Make a capture of a recording of another tool, or a HAR of a capture.
 
     The suffixes decide: .har (browsers, Charles, Playwright, ...), .mitm (mitmproxy) and .gor (GoReplay) become .rush,
-    .rush becomes .har. OUT must not exist. What the other format cannot hold is said.
+    .rush becomes .har. Playwright's .har.zip is read as it is. OUT must not exist. What the other format cannot hold is
+    said.
 
     Imported files are not redacted: they hold what their tool wrote.
     """

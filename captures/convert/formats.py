@@ -37,7 +37,7 @@ class Format(Enum):
 
 
 _IMPORTS = (Format.HAR, Format.MITM, Format.GOR)
-_POSSIBLE = "possible are .har, .mitm and .gor (also as .gz) to .rush, and .rush to .har"
+_POSSIBLE = "possible are .har, .mitm and .gor (also as .gz, .har also as .zip) to .rush, and .rush to .har"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,10 @@ def formats_of(source: str, out: str) -> tuple[Format, Format]:
     Raises:
         ConfigError: that conversion does not exist.
     """
-    source_format, out_format = _format_of(source.lower().removesuffix(".gz")), _format_of(out)
+    # Playwright calls an archive what it is told to: ``login.har.zip`` or ``login.zip``.
+    is_archive = source.lower().endswith(".zip")
+    source_format = Format.HAR if is_archive else _format_of(source.lower().removesuffix(".gz"))
+    out_format = _format_of(out)
     is_import = source_format in _IMPORTS and out_format is Format.RUSH
     is_export = source_format is Format.RUSH and out_format is Format.HAR
     if source_format is None or out_format is None or not (is_import or is_export):
@@ -129,7 +132,7 @@ def _format_of(name: str) -> Format | None:
 def _import(source: str, source_format: Format, out: str, spool: Spool) -> Conversion:
     losses, tape = Losses(), Tape(spool)
     damage: list[str] = []
-    with Input(source) as file:
+    with Input(source, may_be_archive=source_format is Format.HAR) as file:
         if source_format is Format.HAR:
             facts = HarImport(file, tape, losses).run()
         else:

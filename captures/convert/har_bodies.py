@@ -1,14 +1,14 @@
-"""Bodies of a HAR as bytes: text or Base64, in the document or, by name, in a file beside it."""
+"""Bodies of a HAR as bytes: text or Base64, in the document or, by name, in a file that belongs to it."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
+from captures.convert.attachments import Attachments
 from captures.convert.har_fields import (
     bytes_to_text,
     form_of,
@@ -28,6 +28,10 @@ TEXT_LIMIT_BYTES = KEPT_BYTES * 4 // 3 + 4
 _BOUNDARY = re.compile(r"boundary=\"?([A-Za-z0-9'()+_,./:=? -]{1,70})", re.IGNORECASE)
 _ATTACHED = re.compile(r"[0-9a-f]{40}(?:\.[A-Za-z0-9]{1,10})?")
 _ATTACHED_MESSAGES = re.compile(r"[0-9a-f]{32}\.jsonl")
+_UPLOAD = "content-"
+_UPLOAD_HEADERS = re.compile(
+    r"(?:content-(?:type|length|disposition|transfer-encoding):[^\r\n]*\r\n)+\r\n", re.IGNORECASE
+)
 _DIGEST = re.compile(r"(?:[0-9a-f]{2}){1,32}")
 _REPLACEMENT = b"\xef\xbf\xbd"
 _DEFAULT_BOUNDARY = "----rushhour"
@@ -52,11 +56,11 @@ class Bodies:
     """Reads the bodies of one HAR.
 
     Args:
-        directory: of the HAR; Playwright may put bodies into files there, named by their hash.
+        attachments: Playwright may put bodies into files there, named by their hash.
     """
 
-    def __init__(self, directory: str, losses: Losses) -> None:
-        self._directory = directory
+    def __init__(self, attachments: Attachments, losses: Losses) -> None:
+        self._attachments = attachments
         self._losses = losses
 
     def response(self, content: dict[str, Any], encoding: str, wire_bytes: int, where: str) -> Body:
@@ -87,6 +91,9 @@ class Bodies:
         ours = _map(post.get("_rushhour"))
         media_type = str(post.get("mimeType") or "")
         text, params = post.get("text"), post.get("params")
+        if isinstance(text, str) and text[: len(_UPLOAD)].lower() == _UPLOAD:
+            # Firefox writes the headers of a form's upload stream before the form.
+            text = _UPLOAD_HEADERS.sub("", text, count=1)
         coding = post.get("encoding") or post.get("_encoding")
         if (text is None or text == "") and isinstance(params, list) and params:
             data = self._of_params(params, media_type, where)
@@ -173,8 +180,10 @@ class Bodies:
             self._losses.add("bodies in other files", f"{where}: {to_bytes(name[:80])!r}")
             return b"", 1
         try:
-            with self._open(name) as file:
-                return file.read(KEPT_BYTES), os.fstat(file.fileno()).st_size
+            file, size_bytes = self._attachments.open(name)
+            with file:
+                data = file.read(KEPT_BYTES)
+                return data, max(size_bytes, len(data))
         except OSError as exc:
             self._losses.add("bodies in files that cannot be read", f"{where}: {name}: {exc.strerror}")
             return b"", 1
@@ -182,7 +191,8 @@ class Bodies:
     def _lines(self, name: str, where: str) -> Iterator[Any]:
         """The messages in a file beside the HAR, one a line; None for what is no JSON or too long a line."""
         try:
-            with self._open(name) as file:
+            file, _ = self._attachments.open(name)
+            with file:
                 while line := file.readline(WHOLE_CHARS):
                     is_whole = line.endswith(b"\n") or len(line) < WHOLE_CHARS
                     while not is_whole and (rest := file.readline(WHOLE_CHARS)):
@@ -190,10 +200,6 @@ class Bodies:
                     yield _json_of(line)
         except OSError as exc:
             self._losses.add("messages in files that cannot be read", f"{where}: {name}: {exc.strerror}")
-
-    def _open(self, name: str) -> BinaryIO:
-        fd = os.open(os.path.join(self._directory, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        return open(fd, "rb")
 
 
 def _json_of(line: bytes) -> Any:

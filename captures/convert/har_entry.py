@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
 from typing import Any
 
 from captures.bodies import header
@@ -11,55 +9,32 @@ from captures.convert.har_bodies import Bodies
 from captures.convert.har_fields import (
     HEADERS_LIMIT_BYTES,
     duration_ns_of,
-    from_base64,
     headers_of,
     http_version_of,
-    message_ns_of,
     method_of,
     place_of,
     size_of,
     storable,
     target_of,
-    to_bytes,
     wall_ns_of,
 )
+from captures.convert.har_sockets import Opened, Sockets
 from captures.convert.losses import Losses
-from captures.convert.tape import LAST_WALL_NS, Tape
-from captures.records import Body, EventType, Exchange, Headers, Message, Opcode, Origin, Peer, Socket
+from captures.convert.tape import Tape
+from captures.records import Body, EventType, Exchange, Headers, Origin
 
 RULE = "one browser, by its HAR"
 
-_CLIENT, _SERVER = int(Peer.CLIENT), int(Peer.SERVER)
-_PEERS: dict[object, int] = {"send": _CLIENT, "request": _CLIENT, "outgoing": _CLIENT}
-_OPCODES = {1: Opcode.TEXT, 2: Opcode.BINARY, 9: Opcode.PING, 10: Opcode.PONG}
-_CLOSE_OPCODE = 8
 _TIMINGS = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
 _REASON_CHARS = 1024
 _NAME_CHARS = 200
 _MAX_SESSION = 1 << 20
+# What Chrome leaves out of a sanitized HAR. Source: ChromeDevTools/devtools-frontend, front_end/models/har/Log.ts.
+_CREDENTIALS = frozenset({b"cookie", b"set-cookie", b"authorization"})
 _ENCODING = b"content-encoding"
 _ENCODING_BYTES = len(_ENCODING)
 # Statuses of answers that carry no body (RFC 9110 §6.4.1).
 _BODILESS = {204, 304}
-
-
-@dataclass(slots=True)
-class Opened:
-    """An entry of which messages are read before the rest is known."""
-
-    number: int
-    exchange: int
-    connection: int
-    reserved: int
-    first_ns: int = LAST_WALL_NS
-    last_ns: int = 0
-    n_messages: int = 0
-    close: dict[str, Any] | None = None
-
-    @property
-    def where(self) -> str:
-        """For people."""
-        return f"entry {self.number}"
 
 
 class Entries:
@@ -67,6 +42,7 @@ class Entries:
 
     Attributes:
         creator: the name of the exporter, as far as it is known yet.
+        sockets: puts the messages of their sockets there.
         n_used: entries that became exchanges.
         document_url: of the first entry that is a page.
     """
@@ -76,10 +52,17 @@ class Entries:
         self._bodies = bodies
         self._losses = losses
         self._connections: dict[tuple[object, ...], tuple[int, int]] = {}
-        self._last_ns = 0
+        self.sockets = Sockets(tape, bodies, losses)
+        self._has_credentials = False
+        self._has_initiators = False
         self.creator = ""
         self.n_used = 0
         self.document_url = ""
+
+    @property
+    def is_sanitized(self) -> bool:
+        """Whether this is what Chrome exports by default: no header that holds a credential, in no entry at all."""
+        return self.creator == "WebInspector" and self._has_initiators and not self._has_credentials
 
     def open(self, number: int) -> Opened:
         """Begin an entry; ``put`` or ``refuse`` ends it."""
@@ -90,40 +73,16 @@ class Entries:
         self._tape.drop(opened.exchange, is_bare=not opened.connection)
         self._losses.add("entries left out", f"{opened.where}: {why}")
 
-    def message(self, opened: Opened, item: Any) -> None:
-        """Put one element of ``_webSocketMessages`` on the tape."""
-        if not isinstance(item, dict) or not isinstance(item.get("type", ""), str):
-            self._losses.add("messages left out", f"{opened.where}: no message")
-            return
-        opened.n_messages += 1
-        t_ns = message_ns_of(item.get("time"))
-        if t_ns is None:
-            t_ns = opened.last_ns or self._last_ns
-            self._losses.add("messages without a time, given that of the one before", opened.where)
-        if not opened.connection:
-            opened.connection = self._tape.new_connection()
-        if t_ns < opened.first_ns:
-            opened.first_ns = t_ns
-        if t_ns > opened.last_ns:
-            opened.last_ns = t_ns
-        sender = _PEERS.get(item.get("type", ""), _SERVER)
-        data = item.get("data")
-        if item.get("opcode") == 1 and type(data) is str and "_encoding" not in item and "_size" not in item:
-            raw = to_bytes(data)
-            self._tape.add_message(t_ns, opened.connection, opened.exchange, sender, 1, raw, len(raw))
-        else:
-            self._frame(opened, item, t_ns, Peer(sender))
-
     def put(self, opened: Opened, entry: dict[str, Any]) -> None:
         """Put an entry on the tape, or refuse it."""
         for item in _list(entry.get("_webSocketMessages")):
-            self.message(opened, item)
+            self.sockets.message(opened, item)
         for item in _list(entry.get("_webSocketControls")):
-            self.message(opened, item)
+            self.sockets.message(opened, item)
         content = _map(_map(entry.get("response")).get("content"))
         if (messages := self._bodies.attached_messages(content, opened.where)) is not None:
             for item in messages:
-                self.message(opened, item)
+                self.sockets.message(opened, item)
             del content["_file"]
         try:
             exchange, is_socket = self._exchange(opened, entry)
@@ -133,51 +92,15 @@ class Entries:
         ours = _map(entry.get("_rushhour"))
         self._connect(opened, exchange, entry, ours, is_socket=is_socket)
         if is_socket:
-            exchange.socket = self._socket(opened, exchange, entry)
+            exchange.socket = self.sockets.socket(opened, exchange, entry)
+        if not self._has_credentials:
+            names = {name.lower() for name, _ in (*exchange.request_headers, *exchange.response_headers)}
+            self._has_credentials = not names.isdisjoint(_CREDENTIALS)
+        self._has_initiators |= "_initiator" in entry
         self._tape.put_exchange(exchange, reserved=opened.reserved, latest_ns=opened.first_ns)
         self._notes(exchange, entry, ours)
         self.n_used += 1
-        self._last_ns = exchange.start_ns
-
-    # Messages
-
-    def _frame(self, opened: Opened, item: dict[str, Any], t_ns: int, sender: Peer) -> None:
-        number = item.get("opcode", 1)
-        if number == _CLOSE_OPCODE:
-            opened.close = {**item, "time": t_ns}
-            return
-        if number == -1 or item.get("type") == "error":
-            self._losses.add("frames that Chrome could not read", opened.where)
-            return
-        opcode = _OPCODES.get(number, Opcode.TEXT) if type(number) is int else Opcode.TEXT
-        data, size_bytes = self._bodies.message(
-            item.get("data", ""), opcode is Opcode.TEXT, item.get("_encoding"), opened.where
-        )
-        stated = item.get("_size")
-        if type(stated) is int and len(data) < stated < 1 << 48:
-            size_bytes = stated
-        message = Message(t_ns=t_ns, sender=sender, opcode=opcode, data=data, size_bytes=size_bytes)
-        put = self._tape.message if opcode in (Opcode.TEXT, Opcode.BINARY) else self._tape.control
-        put(opened.connection, opened.exchange, message)
-
-    def _socket(self, opened: Opened, exchange: Exchange, entry: dict[str, Any]) -> Socket:
-        open_ns = exchange.end_ns or exchange.response_start_ns or exchange.request_end_ns
-        if opened_after_ns := duration_ns_of(_map(entry.get("_rushhour")).get("openedAfter")):
-            open_ns = exchange.start_ns + opened_after_ns
-        headers = exchange.response_headers
-        socket = Socket(
-            open_ns=open_ns,
-            extensions=header(headers, b"sec-websocket-extensions") or b"",
-            subprotocol=header(headers, b"sec-websocket-protocol") or b"",
-        )
-        close = entry.get("_webSocketClose", opened.close)
-        if isinstance(close, dict):
-            _close(socket, close, max(opened.last_ns, open_ns))
-        elif close == "aborted":
-            _close(socket, {"code": 1006}, max(opened.last_ns, open_ns))
-        else:
-            self._losses.add("sockets of which the HAR does not say when and how they closed", opened.where)
-        return socket
+        self.sockets.last_ns = exchange.start_ns
 
     # The exchange
 
@@ -236,7 +159,7 @@ class Entries:
         start_ns = wall_ns_of(entry.get("startedDateTime"))
         if start_ns is None:
             self._losses.add("entries without a date, given that of the one before", opened.where)
-            start_ns = self._last_ns or 1
+            start_ns = self.sockets.last_ns or 1
         return start_ns
 
     def _answer(self, exchange: Exchange, response: dict[str, Any], opened: Opened) -> None:
@@ -346,26 +269,6 @@ class Entries:
             return
         if str(content.get("mimeType") or "").startswith("text/html"):
             self.document_url = f"{exchange.origin}{exchange.target}"
-
-
-def _close(socket: Socket, close: dict[str, Any], otherwise_ns: int) -> None:
-    """Read ``_webSocketClose`` (HTTP Toolkit, our own export) or a close frame among the messages."""
-    time = close.get("time")
-    wall_ns = time if type(time) is int and time > 1 << 50 else message_ns_of(time)
-    code, reason = close.get("code"), close.get("reason")
-    if code is None and isinstance(data := close.get("data"), str) and len(frame := _frame_bytes(data)) >= 2:
-        (code,), reason = struct.unpack_from(">H", frame), frame[2:].decode("utf-8", "replace")
-    socket.close_ns = max(wall_ns or otherwise_ns, socket.open_ns)
-    socket.close_code = code if type(code) is int and 0 < code < 65536 else None
-    socket.close_reason = str(reason or "")[:_REASON_CHARS]
-    socket.closed_by = {"send": Peer.CLIENT, "receive": Peer.SERVER}.get(str(close.get("type")))
-
-
-def _frame_bytes(data: str) -> bytes:
-    try:
-        return from_base64(data)
-    except ValueError:
-        return b""
 
 
 def _map(value: Any) -> dict[str, Any]:

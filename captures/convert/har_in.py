@@ -6,12 +6,12 @@ of long texts only the part that is kept is held.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from captures.convert.har_bodies import TEXT_LIMIT_BYTES, Bodies, LongText
-from captures.convert.har_entry import Entries, Opened
+from captures.convert.har_entry import Entries
 from captures.convert.har_fields import storable, to_bytes
+from captures.convert.har_sockets import Opened
 from captures.convert.inputs import Input
 from captures.convert.json_stream import JsonReader, Left
 from captures.convert.losses import Losses
@@ -23,6 +23,10 @@ _SMALL_CHARS = 1 << 16
 _MAX_PAGES = 1000
 _MAX_DEPTH = 6
 _MESSAGE_ARRAYS = ("_webSocketMessages", "_webSocketControls")
+_SANITIZED = (
+    "requests without cookies and authorization: Chrome probably exported this HAR sanitized, and its replay is not"
+    ' logged in then; export it again with "Allow to generate HAR with sensitive data" switched on in DevTools'
+)
 _LONG_TEXTS = {("request", "postData", "text"), ("response", "content", "text")}
 
 
@@ -37,7 +41,7 @@ class HarImport:
         self._source = source
         self._tape = tape
         self._losses = losses
-        self._entries = Entries(tape, Bodies(os.path.dirname(source.path) or ".", losses), losses)
+        self._entries = Entries(tape, Bodies(source.attachments, losses), losses)
         self._reader = JsonReader(source, "a HAR")
         self._has_entries = False
         self._n_entries = 0
@@ -69,6 +73,8 @@ class HarImport:
         if not self._entries.n_used:
             why = "; ".join(self._losses.sentences()) or "log.entries is empty"
             raise CaptureError(self._source.path, f"holds no request: {why}", None, "export it again")
+        if self._entries.is_sanitized:
+            self._losses.add(_SANITIZED, n=self._entries.n_used)
         self._global_notes()
         return self._facts()
 
@@ -110,7 +116,7 @@ class HarImport:
         for key in self._reader.members():
             if key in _MESSAGE_ARRAYS and self._reader.peek() == "[":
                 for _ in self._reader.elements():
-                    self._entries.message(opened, self._value(opened, ("message",)))
+                    self._entries.sockets.message(opened, self._value(opened, ("message",)))
             else:
                 entry[key] = self._value(opened, (key,))
         self._entries.put(opened, entry)

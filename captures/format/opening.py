@@ -30,6 +30,8 @@ class Ending:
 
     index: Index
     stop: int
+    n_lost: int
+    reason: str
 
 
 def read_header(source: Source, damage: DamageLog) -> tuple[Header, int]:
@@ -87,7 +89,7 @@ def _ending(source: Source, header: Header, start: int, damage: DamageLog) -> En
     if reason:
         sentence = f"the recording ended early ({reason}); {n_lost} events were not written"
         damage.add(root_offset, "early", sentence)
-    return Ending(index, pages[0] if pages else root_offset)
+    return Ending(index, pages[0] if pages else root_offset, n_lost, reason)
 
 
 def _root(frame: Frame) -> tuple[list[int], int, int, str]:

@@ -60,6 +60,7 @@ class Reader:
         header: the recorder's facts, with ``anchor`` (an ``Anchor``) and ``format`` (``"1.0"``) added.
         anchor: the capture's time zero.
         blobs: the large values that events refer to.
+        early_end: where the recording says that it ended early: events that were not written, and why.
     """
 
     def __init__(self, source: Source) -> None:
@@ -77,6 +78,7 @@ class Reader:
         self._decoder = EventDecoder(self._header.schema)
         self.blobs = BlobStore(source, self._header.identity, self._opener)
         ending = read_ending(source, self._header, self._start, self._damage)
+        self.early_end = (ending.n_lost, ending.reason) if ending and ending.reason else None
         self._index = ending.index if ending else None
         self._n_events = ending.index.n_events if ending else None
         self._stop = ending.stop if ending else source.size_bytes

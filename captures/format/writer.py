@@ -136,8 +136,11 @@ class CaptureWriter:
         if self._rows and not self.is_sealed:
             self._seal(n_unwritten=0)
 
-    def close(self) -> None:
+    def close(self, *, n_lost: int = 0, reason: str = "") -> None:
         """Seal, write the index, sync and close; a second call does nothing.
+
+        Args:
+            n_lost, reason: for the copy of a recording that ended early: what it says about that.
 
         Raises:
             CaptureSealed: the disk is full or failed, for the first time.
@@ -146,7 +149,7 @@ class CaptureWriter:
             return
         self.seal()
         try:
-            self._sink.finish(self._builder.index)
+            self._sink.finish(self._builder.index, n_lost=n_lost, reason=reason)
             self._sink.sync()
         except OSError as exc:
             self._end_early(exc)

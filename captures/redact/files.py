@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,35 +60,92 @@ def redacted_events(reader: Reader, redactor: Redactor) -> Iterator[Event]:
     yield from redactor.finish()
 
 
-def go_over_again(path: Path, redactor: Redactor) -> None:
+def go_over_again(path: Path, redactor: Redactor, *, early: str = "") -> None:
     """Replace, in a capture that this redactor made, what it knew too late to be secret.
+
+    Where there is no room beside it, the copy is made in the directory for temporary files and put back.
+
+    Args:
+        early: why the capture ended early, where it may not say so itself.
 
     Raises:
         ConfigError: there is no room; the capture stays as it was.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        with _fresh_copy(path, fresh, redactor, early):
+            os.replace(fresh, path)
+    except ConfigError:
+        _go_over_elsewhere(path, redactor, early)
+
+
+def _go_over_elsewhere(path: Path, redactor: Redactor, early: str) -> None:
+    try:
+        with tempfile.TemporaryDirectory(prefix="rushhour-") as directory:
+            fresh = Path(directory) / "copy"
+            with _fresh_copy(path, fresh, redactor, early):
+                _put_back(fresh, path)
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be gone over again: {exc.strerror}", "make room") from exc
+
+
+@contextmanager
+def _fresh_copy(path: Path, fresh: Path, redactor: Redactor, early: str) -> Iterator[None]:
     counts = redactor.censor.counts.copy()
     try:
         with open_capture(path) as reader:
-            _copy(reader, str(fresh), redactor, facts=_facts(reader), is_new=False)
-        os.replace(fresh, path)
+            early_end = reader.early_end or ((0, early) if early else None)
+            _copy(reader, str(fresh), redactor, facts=_facts(reader), is_new=False, early_end=early_end)
     finally:
         redactor.censor.counts = counts
+    try:
+        yield
+    finally:
         with suppress(FileNotFoundError):
             fresh.unlink()
 
 
+def _put_back(fresh: Path, path: Path) -> None:
+    """Write a copy over its original.
+
+    Subtle: its room is taken before the first byte of the original is touched.
+
+    Raises:
+        ConfigError: there is no room; the original stays as it was.
+    """
+    size_bytes, before_bytes = fresh.stat().st_size, path.stat().st_size
+    with fresh.open("rb") as source, path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        except OSError as exc:
+            os.ftruncate(file.fileno(), before_bytes)
+            raise ConfigError(f"{path} cannot be written again: {exc.strerror}", "make room for it") from exc
+        shutil.copyfileobj(source, file)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_identities(capture: Path, columns: list[str]) -> Path | None:
-    """Write the names of a capture's input columns beside it (mode 0600); None: there are none, or a file is there."""
+    """Write the names of a capture's input columns beside it (mode 0600).
+
+    Returns:
+        Where they are; None where there are none, a file is there already, or the disk is full.
+    """
     path = capture.with_name(capture.name + IDENTITIES_SUFFIX)
     if not columns:
         return None
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
+    except OSError:
         return None
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(identities_csv(columns))
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(identities_csv(columns))
+    except OSError:
+        # Half a line of names would be taken for all of them.
+        path.unlink()
+        return None
     return path
 
 
@@ -105,7 +164,15 @@ def _write(reader: Reader, out: str, redactor: Redactor) -> None:
     _copy(reader, out, redactor, facts=redactor.facts({**facts, "edits": edits}), is_new=True)
 
 
-def _copy(reader: Reader, out: str, redactor: Redactor, *, facts: dict[str, object], is_new: bool) -> None:
+def _copy(
+    reader: Reader,
+    out: str,
+    redactor: Redactor,
+    *,
+    facts: dict[str, object],
+    is_new: bool,
+    early_end: tuple[int, str] | None = None,
+) -> None:
     t_ns = 0
     writer = CaptureWriter(out, facts=facts, anchor=reader.anchor)
     try:
@@ -117,6 +184,8 @@ def _copy(reader: Reader, out: str, redactor: Redactor, *, facts: dict[str, obje
                 writer.add(event.type, event.t_ns, event.connection, event.exchange, **event.fields)
             if is_new:
                 writer.add(EventType.NOTE, t_ns, 0, 0, name=NOTE, value=redactor.summary())
+            if early_end is not None:
+                writer.close(n_lost=early_end[0], reason=early_end[1])
     except BaseException as exc:
         os.unlink(out)
         if isinstance(exc, CaptureSealed):

@@ -96,8 +96,10 @@ class Known:
         return kept
 
     def forget(self) -> None:
-        """Forget everything."""
+        """Forget everything but how much was known too late."""
+        n_late = self.n_late
         self.__init__()  # type: ignore[misc]
+        self.n_late = n_late
 
     def _check_late(self, word: bytes) -> None:
         # A word of letters only is a word of a language, too, and may have stood anywhere.

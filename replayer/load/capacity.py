@@ -68,8 +68,8 @@ def warnings_of(demand: Demand, machine: Machine) -> Iterator[str]:
         usable = capacity * machine.n_workers * SAFE_SHARE
         if needed > usable:
             yield (
-                f"up to {needed:,.0f} {what} a second, but {machine.n_workers} workers keep their times up to about"
-                f" {usable:,.0f}: use more workers or machines, or expect an invalid run"
+                f"up to {needed:,.0f} {what} a second, but workers keep their times up to about"
+                f" {usable:,.0f} ({machine.n_workers} of them): use more, or expect an invalid run"
             )
 
 

@@ -197,7 +197,7 @@ def _profile(plan: Plan, script: Script, population: PopulationLoad) -> _Profile
         profile.opens_ns.append(at_ns[socket.connect])
         profile.closes_ns.append(min(closed, default=played_ns))
     profile.received_per_s = _received_per_s(plan, script)
-    profile.connections = _connections(script)
+    profile.connections = connections_of(script)
     return profile
 
 
@@ -223,7 +223,7 @@ def _received_per_s(plan: Plan, script: Script) -> float:
     return n_received * NS_PER_S / open_ns if open_ns else 0.0
 
 
-def _connections(script: Script) -> int:
+def connections_of(script: Script) -> int:
     """Return how many connections a user has at most: sockets, and what the recorded overlap asks of HTTP."""
     marks: list[tuple[int, int, int]] = []
     for step in script.steps:

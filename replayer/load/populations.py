@@ -50,6 +50,11 @@ class PopulationLoad:
         )
 
     @property
+    def stays(self) -> bool:
+        """Whether users are there until the end, however early their scripts are over."""
+        return self.for_ns != NEVER_NS and self.at_end in (AtEnd.HOLD, AtEnd.REPEAT)
+
+    @property
     def suffix(self) -> str:
         """What is appended to the names of this population's own counters; empty where the run has one."""
         return f"@{self.name}" if self.name else ""

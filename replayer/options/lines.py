@@ -29,6 +29,7 @@ class _Scanner:
         path: Path = ()
         for key in keys[:-1]:
             path += (key,)
+            self.lines.setdefault(path, line)
             if path in self.counts:
                 path += (self.counts[path] - 1,)
         path += (keys[-1],)

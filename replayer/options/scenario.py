@@ -101,8 +101,9 @@ class _Reader:
         shape = self._stages((), document.pop("stages")) if "stages" in document else None
         keys = {name: name for name in self._settings if name not in _NOT_HERE} | _ALIASES
         defaults, values, lines = {}, {}, {}
-        for key, value in document.items():
+        for key, written in document.items():
             param = self._setting((key,), key, keys)
+            value = self._from_here(param, written)
             name = param.name or ""
             defaults[name], lines[name] = value, self._line((key,))
             values[name] = self._converted((key,), param, value)
@@ -131,7 +132,7 @@ class _Reader:
                 values |= self._own(place, key, value)
             else:
                 param = self._setting(place, key, keys)
-                values[param.name or ""] = self._converted(place, param, value)
+                values[param.name or ""] = self._converted(place, param, self._from_here(param, value))
         if "name" not in values:
             raise self._error(base, "a population needs a name", 'write name = "sockets"')
         self._check_numbers(base, values)
@@ -226,6 +227,12 @@ class _Reader:
         except (click.ClickException, ConfigError) as exc:
             text = exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
             raise self._error(place, text) from exc
+
+    def _from_here(self, param: Setting, value: Any) -> Any:
+        """Files are named relative to the scenario."""
+        return (
+            str(self._path.parent / value) if isinstance(param.type, click.Path) and isinstance(value, str) else value
+        )
 
     def _fits(self, param: Setting, value: Any) -> bool:
         if param.multiple:

@@ -9,9 +9,11 @@ from typing import Any
 
 from captures.errors import ConfigError
 from captures.records import Origin
+from captures.units import parse_duration_ns
 from replayer.load.shapes import duration_text
-from replayer.options.setting import Given, duration_setting, setting
+from replayer.options.setting import Given, setting
 from replayer.options.toml import read_toml
+from replayer.reaching import HealthUrl, parse_health
 from replayer.safety import parse_host, parse_map, parse_resolve, parse_target
 
 CONFIG_FILE = "rushhour.toml"
@@ -22,7 +24,14 @@ TARGET_SETTINGS = (
     setting("--allow-target", multiple=True, metavar="HOST", help="A host besides loopback that may be load-tested."),
     setting("--allow-writes", is_flag=True, help="Let many users write to a target that is not loopback."),
     setting("--resolve", multiple=True, metavar="HOST=ADDR", help="The one address a host has in this run."),
-    duration_setting("--wait", default="0", help="Wait so long for the target to accept."),
+    setting(
+        "--wait",
+        unit="duration",
+        default="0",
+        show_default=True,
+        metavar="DUR[:URL]",
+        help="Wait so long for the target to accept, or for URL to answer 2xx (a path alone is the target's).",
+    ),
 )
 
 
@@ -36,6 +45,7 @@ class TargetOptions:
     pinned: Mapping[str, str] = field(default_factory=dict)
     allow_writes: bool = False
     wait_ns: int = 0
+    health: HealthUrl | None = None
 
     def to_table(self) -> dict[str, Any]:
         """Return the options by their names on the command line."""
@@ -45,7 +55,7 @@ class TargetOptions:
             "allow-target": sorted(self.allow_targets),
             "allow-writes": self.allow_writes,
             "resolve": [f"{host}={address}" for host, address in self.pinned.items()],
-            "wait": duration_text(self.wait_ns),
+            "wait": duration_text(self.wait_ns) + (f":{self.health}" if self.health else ""),
         }
 
 
@@ -55,13 +65,16 @@ def target_from(given: Given) -> TargetOptions:
     Raises:
         ConfigError: the first thing that cannot be.
     """
+    target = parse_target(given["target"])
+    wait, colon, url = given["wait"].partition(":")
     return TargetOptions(
-        target=parse_target(given["target"]),
+        target=target,
         maps=_pairs([parse_map(text) for text in given["maps"]], option="--map"),
         allow_targets=frozenset(parse_host(host) for host in given["allow_target"]),
         pinned=_pairs([parse_resolve(text) for text in given["resolve"]], option="--resolve"),
         allow_writes=given["allow_writes"],
-        wait_ns=given["wait"],
+        wait_ns=parse_duration_ns(wait),
+        health=parse_health(url, target) if colon else None,
     )
 
 

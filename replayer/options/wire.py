@@ -14,6 +14,8 @@ from replayer.options.setting import Given, duration_setting, setting
 from replayer.user.pacing import Deadlines
 from replayer.wire.wires import WireKind
 
+_MIB = 1024 * 1024
+
 
 class HttpVersion(Enum):
     """Which HTTP is spoken to the target."""
@@ -42,6 +44,15 @@ WIRE_SETTINGS = (
         help="So many failed steps in a row end a user.",
     ),
     setting(
+        "--max-message",
+        unit="MiB",
+        type=click.IntRange(min=1, max=1024),
+        default=16,
+        show_default=True,
+        metavar="MIB",
+        help="Largest WebSocket message, inflated; a larger one ends its socket as too_large.",
+    ),
+    setting(
         "--http",
         type=click.Choice([version.value for version in HttpVersion]),
         default="auto",
@@ -64,6 +75,7 @@ class WireOptions:
 
     deadlines: Deadlines = Deadlines()
     max_failures: int = 10
+    max_message_bytes: int = 16 * _MIB
     http: HttpVersion = HttpVersion.AUTO
     wire: WireKind = WireKind.FAST
 
@@ -87,6 +99,7 @@ class WireOptions:
             "request-timeout": duration_text(self.deadlines.request_ns),
             "message-timeout": duration_text(self.deadlines.message_ns),
             "max-failures": self.max_failures,
+            "max-message": self.max_message_bytes // _MIB,
             "http": self.http.value,
             "wire": self.wire.value,
         }
@@ -105,6 +118,7 @@ def wire_from(given: Given) -> WireOptions:
             message_ns=given["message_timeout"],
         ),
         max_failures=given["max_failures"],
+        max_message_bytes=given["max_message"] * _MIB,
         http=HttpVersion(given["http"]),
         wire=WireKind(given["wire"]),
     )

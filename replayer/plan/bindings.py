@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from captures.redact.inputs import is_placeholder
 from replayer.plan.correlate import Match
@@ -26,11 +26,27 @@ from replayer.plan.values import EventRef, Use
 
 
 class Filler(NamedTuple):
-    """What fills a use: exactly one of a match and the name of a generator."""
+    """What fills a use: exactly one of a match and the name of a generator; ``input:<column>`` stands for a column."""
 
     use: Use
     match: Match | None
     generator: str
+
+
+class RuledPlaces(Protocol):
+    """What the rules say about the places of one session."""
+
+    def decides(self, use: Use) -> bool:
+        """Tell whether a rule speaks of the place."""
+
+    def is_literal(self, use: Use) -> bool:
+        """Tell whether it stays as it was recorded."""
+
+    def generator(self, use: Use) -> str:
+        """Return the generator, or ``input:<column>``, or ""."""
+
+    def chosen(self, use: Use, match: Match | None) -> Match:
+        """Return the match whose sighting the rule names; raises ConfigError where there is none."""
 
 
 class Bindings:
@@ -41,9 +57,11 @@ class Bindings:
         passed_over: messages that are no steps, because they only answer.
         constants: values that no client made up for itself.
         answers: received messages that answer one of the client's own.
+        ruled: what a person decided, None where nothing.
 
     Attributes:
         awaited: received messages whose values are used.
+        released_ns: by event of a stream whose values are used: when they were all there.
     """
 
     def __init__(
@@ -54,6 +72,7 @@ class Bindings:
         passed_over: set[EventRef],
         constants: frozenset[bytes],
         answers: Collection[EventRef] = (),
+        ruled: RuledPlaces | None = None,
     ) -> None:
         self._reading = reading
         self._passed_over = passed_over
@@ -66,19 +85,51 @@ class Bindings:
             if match.messages and match.sighting.event not in answers:
                 # What others say comes to everybody; the answer is this user's own.
                 match.sighting = next((s for s in match.messages if s.event in answers), match.sighting)
-            if match.use.value in self._minted:
+            if ruled is not None and ruled.decides(match.use):
+                self._add_ruled(match.use, match, ruled)
+            elif match.use.value in self._minted:
                 self._add(match.use, None)
             elif match.is_accepted:
                 self._add(match.use, match)
         for use in reading.unmatched:
-            if use.value in self._minted:
+            if ruled is not None and ruled.decides(use):
+                self._add_ruled(use, None, ruled)
+            elif use.value in self._minted:
                 self._add(use, None)
+        self.released_ns = self._release_streams()
         self.awaited = {
             filler.match.sighting.event
             for fillers in self._fillers.values()
             for filler in fillers
             if filler.match is not None and filler.match.sighting.event[1] >= 0 and not is_courtesy(filler.use)
         }
+
+    def _release_streams(self) -> dict[EventRef, int]:
+        """Return by stream when the last value of it was there that its first user needed; later ones are given up.
+
+        Subtle: the virtual user waits for all values of a stream at once, so a value that came because of what an
+        earlier one had set off would be waited for in vain.
+        """
+        released: dict[EventRef, int] = {}
+        first_ns: dict[EventRef, int] = {}
+        for event, fillers in self._fillers.items():
+            for filler in fillers:
+                if filler.match is not None and filler.match.sighting.event[0] in self._reading.streams:
+                    producer = filler.match.sighting.event
+                    first_ns[producer] = min(first_ns.get(producer, 1 << 62), self._at_ns(event))
+        for event, fillers in self._fillers.items() if first_ns else ():
+            kept = []
+            for filler in fillers:
+                sighting = filler.match.sighting if filler.match is not None else None
+                if sighting is None or sighting.event not in first_ns:
+                    kept.append(filler)
+                elif sighting.at_ns <= first_ns[sighting.event]:
+                    kept.append(filler)
+                    released[sighting.event] = max(released.get(sighting.event, 0), sighting.at_ns)
+                else:
+                    self._dropped.add(id(filler.match))
+            self._fillers[event] = kept
+        return released
 
     def _find_minted(self, wall_ns: int) -> dict[bytes, str]:
         brought = {use.value for use in self._reading.unmatched if use.place.startswith("cookie ")}
@@ -99,6 +150,33 @@ class Bindings:
         if use.event not in self._passed_over:
             generator = "" if match is not None else self._minted[use.value]
             self._fillers.setdefault(use.event, []).append(Filler(use, match, generator))
+
+    def _add_ruled(self, use: Use, match: Match | None, ruled: RuledPlaces) -> None:
+        """Fill a use as a person decided."""
+        generator = ruled.generator(use)
+        if generator:
+            self._fillers.setdefault(use.event, []).append(Filler(use, None, generator))
+        elif not ruled.is_literal(use):
+            chosen = ruled.chosen(use, match)
+            chosen.is_accepted = True
+            self._add(use, chosen)
+        elif match is not None:
+            match.is_accepted = False
+
+    def decided(self) -> Iterator[tuple[Use, str, Match | None]]:
+        """Yield every use with what fills it: ``extract``, ``mint:…``, ``input:…``, ``literal``, and its match."""
+        filled = {
+            (f.use.event, f.use.part, f.use.header, f.use.start): f for each in self._fillers.values() for f in each
+        }
+        for use, match in (*((m.use, m) for m in self._reading.matches), *((u, None) for u in self._reading.unmatched)):
+            filler = filled.get((use.event, use.part, use.header, use.start))
+            if filler is None or filler.use is not use:
+                yield use, "literal", match
+            elif filler.match is not None:
+                yield use, "extract", filler.match
+            else:
+                name = filler.generator
+                yield use, name if name.startswith("input:") else f"mint:{name}", None
 
     def generator(self, value: bytes) -> str:
         """Return the generator of a value that the client made up, or ""."""

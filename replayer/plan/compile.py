@@ -8,9 +8,9 @@ each other; draft a script per session. Each room does one of these and knows no
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from captures.leaves import JsonPath
@@ -23,10 +23,14 @@ from replayer.plan.evidence import ScriptEvidence
 from replayer.plan.messages import FamilyKey, Kinds
 from replayer.plan.minted import constants
 from replayer.plan.origins import OriginFinder
-from replayer.plan.pairing import Paired, Pairings, ResponderRule, SocketLog, pair
+from replayer.plan.pairing import Paired, Pairings, ResponderRule, SocketLog, pair, paired_by_rule
+from replayer.plan.playing import played
 from replayer.plan.reading import Answer, Reading, read_session
-from replayer.plan.records import Plan, RouteKind, Script, Source
+from replayer.plan.records import Pairing, Plan, RouteKind, Script, Source
+from replayer.plan.requirements import with_requirements
 from replayer.plan.routes import Asked, Routes, Templates, is_unsafe, operation_of, path_template
+from replayer.plan.rules import NO_RULES, Play, RouteRule, Rules, place_name
+from replayer.plan.ruling import RouteRules, SessionPlaces, SlotRules, check_pairing_routes, pairing_rules
 from replayer.plan.scripts import Draft, Example, Shared
 from replayer.plan.selection import Selected, Track, select
 from replayer.plan.sightings import Sighting
@@ -35,25 +39,54 @@ from replayer.plan.values import EventRef, Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A plan, and why it is so; ``evidence`` is by script."""
+    """A plan, and why it is so.
+
+    Attributes:
+        evidence: by script.
+        places: by name of a place (``rules.place_name``): what fills it and where that is shown, each way once.
+    """
 
     plan: Plan
     evidence: tuple[ScriptEvidence, ...]
+    places: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
 
-def compile_plan(capture: Capture, *, mapped: frozenset[Origin] = frozenset()) -> Plan:
+def compile_plan(
+    capture: Capture,
+    *,
+    mapped: frozenset[Origin] = frozenset(),
+    rules: Rules = NO_RULES,
+    also: Sequence[Capture] = (),
+) -> Plan:
     """Compile a capture.
 
     Args:
         mapped: origins besides the page's that have a target; those of the capture are compiled too.
+        rules: what a person decided.
+        also: further captures of the same application: they tell dynamic values from static ones, and are not played.
+
+    Raises:
+        ConfigError: a rule speaks of something that the capture does not have.
     """
-    return compile_explained(capture, mapped=mapped).plan
+    return compile_explained(capture, mapped=mapped, rules=rules, also=also).plan
 
 
-def compile_explained(capture: Capture, *, mapped: frozenset[Origin] = frozenset()) -> Compiled:
-    """Compile a capture and keep the evidence."""
+def compile_explained(
+    capture: Capture,
+    *,
+    mapped: frozenset[Origin] = frozenset(),
+    rules: Rules = NO_RULES,
+    also: Sequence[Capture] = (),
+    with_places: bool = False,
+) -> Compiled:
+    """Compile a capture and keep the evidence.
+
+    Args:
+        mapped, rules, also: as of ``compile_plan``.
+        with_places: note what fills every place, for a rules file.
+    """
     with _uncollected():
-        return _compile(capture, mapped)
+        return _compile(capture, mapped, rules, also, with_places=with_places)
 
 
 @contextmanager
@@ -71,13 +104,33 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _compile(capture: Capture, mapped: frozenset[Origin]) -> Compiled:
+def _compile(
+    capture: Capture, mapped: frozenset[Origin], rules: Rules, also: Sequence[Capture], *, with_places: bool
+) -> Compiled:
     selected = select(capture.sessions, url=capture.header.get("url"), mapped=mapped)
+    n_played = len(selected.tracks)
+    for other in also:
+        selected.tracks.extend(_tracks_beside(other, selected))
     anchor = cast("Anchor | None", capture.header.get("anchor"))
-    compiler = _Compiler(selected, anchor.wall_ns if anchor is not None else 0)
-    drafts = [compiler.draft(number).script() for number in range(len(selected.tracks))]
+    compiler = _Compiler(selected, anchor.wall_ns if anchor is not None else 0, rules, n_played=n_played)
+    drafts = [compiler.draft(number, with_places=with_places).script() for number in range(n_played)]
     plan = compiler.plan(capture.sha256, tuple(script for script, _ in drafts))
-    return Compiled(plan=plan, evidence=tuple(evidence for _, evidence in drafts))
+    compiler.check_rules()
+    plan = with_requirements(plan, rules.requirements)
+    compiled = Compiled(plan=plan, evidence=tuple(evidence for _, evidence in drafts), places=compiler.places)
+    return played(compiled, compiler.plays(plan), rules)
+
+
+def _tracks_beside(other: Capture, selected: Selected) -> list[Track]:
+    """Return the tracks of a capture that is only compared with: what went to the same origins, else to its page."""
+    beside = select(other.sessions, url=other.header.get("url"), mapped=frozenset(selected.origins))
+    numbers = {origin: number for number, origin in enumerate(selected.origins)}
+    if beside.origins and beside.origins[0] not in numbers:
+        numbers[beside.origins[0]] = 0  # Recorded from another deployment of the page.
+    return [
+        replace(track, origins=[numbers.get(beside.origins[origin], 0) for origin in track.origins])
+        for track in beside.tracks
+    ]
 
 
 @dataclass(slots=True)
@@ -91,8 +144,13 @@ class _Family:
 class _Compiler:
     """All sessions of a capture on their way to a plan."""
 
-    def __init__(self, selected: Selected, wall_ns: int) -> None:
+    def __init__(self, selected: Selected, wall_ns: int, rules: Rules, *, n_played: int) -> None:
         self._selected = selected
+        self._n_played = n_played
+        self._rules = rules
+        self._route_rules = RouteRules(rules)
+        self._slot_rules = SlotRules(rules)
+        self.places: dict[str, set[tuple[str, str]]] = {}
         self._wall_ns = wall_ns
         self._kinds = Kinds()
         self._families = [_families_of(track) for track in selected.tracks]
@@ -145,13 +203,14 @@ class _Compiler:
     ) -> int:
         exchange, origin = row
         if family is not None:
+            self._route_rules.meet(f"WS {family[1]}")
             number = self._family_routes[family] = routes.number(origin, f"WS {family[1]}", RouteKind.SOCKET)
             return number
         operation = operation_of(exchange)
-        name = f"{exchange.method} {templates.path(origin, exchange.method, exchange.path)}"
-        if operation is not None:
-            name = f"{name} {operation.name}"
-        return routes.number(origin, name, kind)
+        template = templates.path(origin, exchange.method, exchange.path)
+        said = f" {operation.name}" if operation is not None else ""
+        name, ruled_kind = self._route_rules.renamed(exchange.method, exchange.path, template, said)
+        return routes.number(origin, name, ruled_kind or kind)
 
     # Messages.
 
@@ -169,7 +228,24 @@ class _Compiler:
             responders = paired[key][1].responders
             if rule is not None and all(each.receive_kind != rule.receive_kind for each in responders.values()):
                 responders[rule.send_kind] = rule
+        for key, (family, pairings) in paired.items():
+            self._pair_by_rules(key, family, pairings, names)
         return paired
+
+    def _pair_by_rules(self, key: FamilyKey, family: _Family, pairings: Pairings, names: Sequence[str]) -> None:
+        if not self._rules.pairings:
+            return
+        route = self._routes.name(self._family_routes[key])
+        kinds = [(names[n], sent) if family_key == key else ("", False) for n, (family_key, sent) in self._kinds.keys()]
+        for rule, send, reply in pairing_rules(self._rules, route, kinds):
+            pairing = Pairing(send_path=rule.send_path, reply_path=rule.reply_path, rule="a rule")
+            ruled = paired_by_rule(family.logs, send, reply, pairing) if reply >= 0 else [[] for _ in family.logs]
+            support = sum(map(len, ruled))
+            for number, (log, rows) in enumerate(zip(family.logs, pairings.replies, strict=True)):
+                of_kind = {entry.position for entry in log.entries if entry.kind == send}
+                kept = [row for row in rows if row.sent not in of_kind]
+                kept += [row._replace(pairing=replace(pairing, support=support)) for row in ruled[number]]
+                pairings.replies[number] = sorted(kept, key=lambda row: (row.sent, row.received))
 
     def _protocol_responder(self, key: FamilyKey) -> ResponderRule | None:
         """Return the answer to a heartbeat that the protocol asks for, though none may have come in the recording."""
@@ -192,9 +268,10 @@ class _Compiler:
         for reading, routes in zip(self._readings, self._numbers, strict=True):
             for (exchange, _, answer), route in zip(_rows(reading), routes, strict=True):
                 expectations.add(route, exchange, answer)
-        starts_ns = [track.exchanges[0].start_ns for track in self._selected.tracks]
+        starts_ns = [track.exchanges[0].start_ns for track in self._selected.tracks[: self._n_played]]
         origins = self._selected.origins
         return Shared(
+            writes=self._writes(),
             finder=OriginFinder(origins),
             page_host=origins[0].host if origins else "",
             kinds=self._kinds,
@@ -214,19 +291,28 @@ class _Compiler:
         heartbeat = self._kinds.heartbeat(key)
         return Example(data=heartbeat.answer if heartbeat is not None else b"", uses=[], echoes=[])
 
+    def _writes(self) -> dict[int, bool]:
+        rules = ((n, self._route_rules.of(route.name)) for n, route in enumerate(self._routes.records()))
+        return {number: rule.writes for number, rule in rules if rule is not None and rule.writes is not None}
+
     # Scripts.
 
-    def draft(self, session: int) -> Draft:
+    def draft(self, session: int, *, with_places: bool) -> Draft:
         """Return the draft of one session."""
         reading, families = self._readings[session], self._families[session]
         replies = self._replies[session]
+        label = self._label(session) if self._rules.slots or with_places else _no_label
+        places = SessionPlaces(self._slot_rules, label)
         bindings = Bindings(
             reading,
             wall_ns=self._wall_ns,
             passed_over=self._answering(session),
             constants=self._constants,
             answers={(position, paired.received) for position, rows in replies.items() for paired in rows},
+            ruled=places if self._rules.slots else None,
         )
+        if with_places:
+            self._note_places(session, bindings, places)
         routes = self._numbers[session]
         return Draft(self._shared, reading, bindings, routes=routes, families=families, replies=replies)
 
@@ -239,6 +325,43 @@ class _Compiler:
             if entry.is_sent and entry.kind in self._shared.responders[family]
         }
 
+    def _label(self, session: int) -> Callable[[EventRef], str]:
+        """Return what names the route, and the kind of the message, of an event of a session."""
+        reading, numbers = self._readings[session], self._numbers[session]
+        kinds = {
+            (position, entry.position): self._kinds.value(entry.kind)
+            for position, log in reading.logs.items()
+            for entry in log.entries
+        }
+
+        def label(event: EventRef) -> str:
+            name = self._routes.name(numbers[event[0]]) if event[0] >= 0 else ""
+            return f"{name} {kinds.get(event, '')}".rstrip() if event[1] >= 0 else name
+
+        return label
+
+    def _note_places(self, session: int, bindings: Bindings, places: SessionPlaces) -> None:
+        label = self._label(session)
+        for use, how, match in bindings.decided():
+            if not use.is_piece and use.place != "url" and not use.place.startswith("referer "):
+                source = places.source_of(match.sighting) if match is not None and how == "extract" else ""
+                self.places.setdefault(place_name(label(use.event), use.place), set()).add((how, source))
+
+    def check_rules(self) -> None:
+        """Refuse rules that speak of nothing.
+
+        Raises:
+            ConfigError: the line of the rule, and what comes nearest.
+        """
+        self._route_rules.check()
+        self._slot_rules.check()
+        check_pairing_routes(self._rules, (self._routes.name(number) for number in self._family_routes.values()))
+
+    def plays(self, plan: Plan) -> dict[int, RouteRule]:
+        """Return by route of the plan what a rule says about how often it is played."""
+        rules = ((number, self._route_rules.of(route.name)) for number, route in enumerate(plan.routes))
+        return {number: rule for number, rule in rules if rule is not None and rule.play is not Play.ALWAYS}
+
     def plan(self, sha256: str, scripts: tuple[Script, ...]) -> Plan:
         """Return the plan of these scripts."""
         return Plan(
@@ -250,6 +373,10 @@ class _Compiler:
             dropped_origins=self._selected.dropped,
             anchor_wall_ns=self._wall_ns + self._shared.start_ns,
         )
+
+
+def _no_label(_: EventRef) -> str:
+    return ""
 
 
 def _families_of(track: Track) -> dict[int, FamilyKey]:

@@ -84,6 +84,7 @@ class Node:
         preflight: of a preflight, the method it asked for.
         socket: position of the handshake, of CONNECT, SEND, RECEIVE and CLOSE.
         reply_to: event that it answers, of a RECEIVE.
+        released_ns: of a stream: when the values were there that others wait for; None where nobody does.
     """
 
     event: EventRef
@@ -100,6 +101,12 @@ class Node:
     is_document: bool = False
     socket: int = -1
     reply_to: EventRef | None = None
+    released_ns: int | None = None
+
+    @property
+    def done_ns(self) -> int | None:
+        """When those who wait for it go on, None where they never do."""
+        return self.end_ns if self.released_ns is None else self.released_ns
 
 
 Needs = dict[int, Why]
@@ -127,8 +134,8 @@ def dependencies(nodes: Sequence[Node], data: Sequence[Needs]) -> list[Needs]:
 
 
 def _is_possible(nodes: Sequence[Node], need: int, number: int) -> bool:
-    end_ns = nodes[need].end_ns
-    return need < number and end_ns is not None and end_ns <= nodes[number].at_ns
+    done_ns = nodes[need].done_ns
+    return need < number and done_ns is not None and done_ns <= nodes[number].at_ns
 
 
 # Timers.

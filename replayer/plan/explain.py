@@ -15,7 +15,7 @@ from captures.view.terminal import printable
 from replayer.plan.codec import plan_sha256
 from replayer.plan.compile import Compiled
 from replayer.plan.evidence import Consumer, Left, Literal, ScriptEvidence, SlotEvidence
-from replayer.plan.records import Plan, RouteKind, Script, Slot, SlotKind, Step, StepKind
+from replayer.plan.records import Plan, Refresh, RouteKind, Script, Slot, SlotKind, Step, StepKind
 from replayer.plan.scoring import total
 
 _SHOWN_CHARS = 8
@@ -34,6 +34,16 @@ def shortened(value: bytes) -> str:
     """Return the beginning of a value and its length; short values whole."""
     text = "".join(c if c.isprintable() else "·" for c in value.decode("utf-8", "replace"))
     return text if len(text) <= _SHOWN_CHARS + 4 else f"{text[:_SHOWN_CHARS]}… ({len(text)})"
+
+
+def unbound_places(compiled: Compiled) -> list[str]:
+    """Return the places of values that look minted and that nothing brings, with their routes, each once."""
+    found: dict[str, None] = {}
+    for script, evidence in zip(compiled.plan.scripts, compiled.evidence, strict=True):
+        for literal in evidence.literals:
+            if literal.why is Left.UNBOUND:
+                found.setdefault(f"{_what(compiled.plan, script.steps[literal.step])} | {literal.place}")
+    return list(found)
 
 
 # The document.
@@ -82,6 +92,8 @@ def _script_document(plan: Plan, script: Script, evidence: ScriptEvidence) -> di
         "literals": [_literal_document(literal) for literal in evidence.literals],
         "cookies_from_before": [cookie.name.decode("latin-1") for cookie in script.cookies],
         "responders": list(_responders(plan, script)),
+        "heartbeats": list(_heartbeats(plan, script)),
+        "refreshes": [_refresh_document(plan, script, refresh) for refresh in script.refreshes],
         "notes": evidence.notes,
     }
 
@@ -151,6 +163,26 @@ def _responders(plan: Plan, script: Script) -> Iterator[dict[str, Any]]:
                 "answers": plan.message_kinds[responder.message_kind].name,
                 "repeats": [script.slots[extractor.slot].name for extractor in responder.extractors],
             }
+
+
+def _heartbeats(plan: Plan, script: Script) -> Iterator[dict[str, Any]]:
+    for socket in script.sockets:
+        for ticker in socket.tickers:
+            yield {
+                "route": plan.routes[socket.route].name,
+                "says": plan.message_kinds[ticker.message_kind].name,
+                "every_s": ticker.every_ns / 1e9,
+                "answer": plan.message_kinds[ticker.reply_kind].name if ticker.reply_kind >= 0 else None,
+                "recorded": ticker.n_recorded,
+            }
+
+
+def _refresh_document(plan: Plan, script: Script, refresh: Refresh) -> dict[str, Any]:
+    return {
+        "slots": [script.slots[slot].name for slot in refresh.slots],
+        "steps": list(refresh.steps),
+        "chains": [[_what(plan, script.steps[step]) for step in chain.steps] for chain in refresh.chains],
+    }
 
 
 def _what(plan: Plan, step: Step) -> str:
@@ -315,6 +347,20 @@ def _remarks(plan: Plan, script: Script, evidence: ScriptEvidence) -> Iterator[T
         repeats = f", repeating {', '.join(responder['repeats'])}" if responder["repeats"] else ""
         answers = printable(f"{responder['answers']} on {responder['route']}")
         yield Text(f"\nanswered whenever it comes: {answers}{repeats}")
+    for heartbeat in _heartbeats(plan, script):
+        says = printable(f"{heartbeat['says']} on {heartbeat['route']}")
+        every = format_duration(int(heartbeat["every_s"] * 1e9))
+        yield Text(f"\nsaid every {every} while the socket is open: {says} ({heartbeat['recorded']} recorded)")
+    for socket in script.sockets:
+        if socket.ready:
+            steps = ", ".join(map(str, socket.ready))
+            yield Text(f"\n{printable(plan.routes[socket.route].name)} is ready with step {steps}")
+    for refresh in script.refreshes:
+        names = ", ".join(script.slots[slot].name for slot in refresh.slots) or "the session's cookies"
+        ways = "; else ".join(
+            " → ".join(_shown(plan, script.steps[step]) for step in chain.steps) for chain in refresh.chains
+        )
+        yield Text(f"\nwhere {printable(names)} expired (401, 403): {ways}, then the step again")
     if script.cookies:
         names = ", ".join(cookie.name.decode("latin-1", "replace") for cookie in script.cookies)
         yield Text(f"\ncookies that no recorded response had set, kept as recorded: {printable(names)}")

@@ -19,7 +19,7 @@ from replayer.plan.heartbeats import Heartbeat
 from replayer.plan.inputs import find_inputs
 from replayer.plan.origins import OriginFinder
 from replayer.plan.reading import Reading
-from replayer.plan.records import InitialCookie, RequestTemplate, Template
+from replayer.plan.records import Codec, InitialCookie, RequestTemplate, Template
 from replayer.plan.requests import kept_headers
 from replayer.plan.scoring import Terms
 from replayer.plan.sightings import Sighting
@@ -254,6 +254,10 @@ class Filling:
 
     def _slot(self, filler: Filler, step: int) -> int:
         use, match = filler.use, filler.match
+        if match is None and filler.generator.startswith("input:"):
+            slot = self.slots.input(filler.generator.partition(":")[2], Codec(use.coding.value))
+            self._consume(slot, step, use.place, [])
+            return slot
         if match is None:
             slot = self.slots.generated(use.value, filler.generator, use.coding)
             self._consume(slot, step, use.place, [])

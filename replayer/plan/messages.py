@@ -140,6 +140,11 @@ class Kinds:
         self._places[family, is_sent] = place
         return self.number(family, is_sent=is_sent, document=_nested(place, name))
 
+    def keys(self) -> Iterator[tuple[int, tuple[FamilyKey, bool]]]:
+        """Yield by number the socket route of a kind and whether the client sends it."""
+        for number, (family, is_sent, _) in enumerate(self._keys):
+            yield number, (family, is_sent)
+
     def value(self, number: int) -> str:
         """Return what stands at the place of the kind."""
         return self._keys[number][2]

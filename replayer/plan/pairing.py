@@ -118,6 +118,28 @@ def pair(logs: Sequence[SocketLog], names: Sequence[str]) -> Pairings:
     return Pairings(responders=responders, replies=replies)
 
 
+def paired_by_rule(
+    logs: Sequence[SocketLog], send_kind: int, receive_kind: int, pairing: Pairing
+) -> list[list[Paired]]:
+    """Return by log the pairs of two kinds as a person decided: by the values at the paths, else in order."""
+    replies: list[list[Paired]] = []
+    for log in logs:
+        open_sends: dict[bytes, list[int]] = {}
+        found: list[Paired] = []
+        for entry in log.entries:
+            data = log.messages[entry.position].data
+            if entry.is_sent and entry.kind == send_kind:
+                key = _scalar(log.framing, data, pairing.send_path) if pairing.send_path else b""
+                open_sends.setdefault(key or b"", []).append(entry.position)
+            elif not entry.is_sent and entry.kind == receive_kind:
+                key = _scalar(log.framing, data, pairing.reply_path) if pairing.reply_path else b""
+                waiting = open_sends.get(key or b"")
+                if waiting:
+                    found.append(Paired(waiting.pop(0), entry.position, pairing))
+        replies.append(found)
+    return replies
+
+
 class _Key(NamedTuple):
     send_kind: int
     send_path: JsonPath

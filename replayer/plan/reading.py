@@ -5,7 +5,7 @@ Every response and message is decoded and parsed once, for all who want to know 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,12 @@ from replayer.plan.correlate import Index, Match
 from replayer.plan.expectations import DocumentShape, shape_of_document
 from replayer.plan.messages import FamilyKey, Kinds
 from replayer.plan.pairing import Entry, Hit, SocketLog
-from replayer.plan.records import RouteKind
+from replayer.plan.records import RouteKind, Source
 from replayer.plan.requests import decoded_response
 from replayer.plan.routes import Shape, shape_for_routes
 from replayer.plan.selection import Track
 from replayer.plan.sightings import Wanted, media_kind, of_headers, of_json, of_text, parsed, pieces
+from replayer.plan.streams import Shown, events_of, is_stream
 from replayer.plan.values import EventRef, Use, uses_of_message, uses_of_request
 
 
@@ -52,6 +53,7 @@ class Reading:
         logs: of the sockets, by position of the handshake.
         cookies: what responses set.
         constants: values that stand in scripts of the page.
+        streams: the events of event streams, by position of the exchange.
     """
 
     track: Track
@@ -62,9 +64,12 @@ class Reading:
     answers: list[Answer] = field(default_factory=list)
     logs: dict[int, SocketLog] = field(default_factory=dict)
     constants: set[bytes] = field(default_factory=set)
+    streams: dict[int, list[Shown]] = field(default_factory=dict)
 
 
 _SHOWN, _SENT = 0, 1
+_STREAMED = -2
+"""Positions of a stream's events count down from here."""
 
 
 def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> Reading:
@@ -81,12 +86,17 @@ def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> 
             _take_messages(reading, position, exchange.socket, kinds.framing(families[position]))
     wanted = Wanted(use for uses in reading.uses.values() for use in uses)
     index = Index()
-    for t_ns, what, position, message in sorted(_events(track)):
+    for position, exchange in enumerate(track.exchanges):
+        if is_stream(exchange):
+            reading.streams[position] = list(events_of(exchange))
+    for t_ns, what, position, message in sorted(_events(track, reading.streams)):
         event = (position, message)
         if what == _SENT:
             _match(reading, index, event)
             if message >= 0:
                 _take_sent(reading, event, kinds, families[position])
+        elif message <= _STREAMED:
+            _read_event(reading, index, wanted, position, _STREAMED - message)
         elif message < 0:
             _read_answer(reading, index, wanted, position, t_ns)
         else:
@@ -107,10 +117,12 @@ def _take_messages(reading: Reading, position: int, socket: Socket, framing: Fra
             reading.uses[position, number] = log.uses[number] = uses
 
 
-def _events(track: Track) -> Iterator[tuple[int, int, int, int]]:
+def _events(track: Track, streams: Mapping[int, Sequence[Shown]]) -> Iterator[tuple[int, int, int, int]]:
     """Yield (time, shown or sent, exchange, message): at one instant, what was shown comes before what was sent."""
     for position, exchange in enumerate(track.exchanges):
         yield exchange.start_ns, _SENT, position, -1
+        for number, shown in enumerate(streams.get(position, ())):
+            yield max(shown.t_ns, exchange.start_ns + 1), _SHOWN, position, _STREAMED - number
         socket = exchange.socket
         if socket is None:
             if exchange.end_ns is not None and exchange.status is not None:
@@ -155,6 +167,8 @@ def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, 
         if exchange.response_body.size_bytes == 0:
             reading.answers[position].n_bytes = 0
         return
+    if position in reading.streams:
+        return
     text = decoded_response(exchange)
     kind = media_kind(header(exchange.response_headers, b"content-type") or b"")
     if not exchange.response_body.is_cut and text:
@@ -170,6 +184,12 @@ def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, 
         reading.answers[position] = _answer(len(text), document)
     elif kind != "other":
         index.show(of_text(text, event, t_ns, wanted, is_html=kind == "html"), echoed)
+
+
+def _read_event(reading: Reading, index: Index, wanted: Wanted, position: int, number: int) -> None:
+    shown = reading.streams[position][number]
+    seen = of_json(shown.document, (position, -1), shown.t_ns, wanted)
+    index.show([(value, s) for value, s in seen if s.source is Source.JSON and shown.is_first(s.path)])
 
 
 def _answer(n_bytes: int, document: Any) -> Answer:

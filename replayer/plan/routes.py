@@ -175,6 +175,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[int, str], int] = {}
+        self._names: list[str] = []
         self._kinds: list[RouteKind] = []
         self._counts: list[int] = []
 
@@ -184,10 +185,15 @@ class Routes:
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._kinds)
+            self._names.append(name)
             self._kinds.append(kind)
             self._counts.append(0)
         self._counts[number] += 1
         return number
+
+    def name(self, number: int) -> str:
+        """Return the name of a route."""
+        return self._names[number]
 
     def records(self) -> tuple[Route, ...]:
         """Return the routes as the plan holds them."""

@@ -58,6 +58,7 @@ class Shared:
         page_host: recorded host of the page's origin.
         start_ns: start of the first session.
         responders, examples: by socket route and kind of the sent message.
+        writes: by route, where a rule says whether it writes.
     """
 
     finder: OriginFinder
@@ -67,6 +68,7 @@ class Shared:
     start_ns: int
     responders: dict[FamilyKey, dict[int, ResponderRule]]
     examples: dict[FamilyKey, dict[int, Example]]
+    writes: dict[int, bool]
 
 
 class Draft:
@@ -108,6 +110,9 @@ class Draft:
             closed_ns={node.socket: node.at_ns for node in self._found.nodes},
             names=[shared.kinds.value(number) for number in range(len(shared.kinds.learners))],
         )
+        for node in self._found.nodes:
+            if node.kind is StepKind.REQUEST:
+                node.released_ns = bindings.released_ns.get(node.event)
         self._nodes = [node for node in self._found.nodes if node.event not in self._heartbeats.replaced]
         self._numbers = {node.event: number for number, node in enumerate(self._nodes)}
         connects = [node.socket for node in self._nodes if node.kind is StepKind.CONNECT]
@@ -202,7 +207,7 @@ class Draft:
         position = node.event[0]
         exchange = self._reading.track.exchanges[position]
         needs = self._needs[number]
-        ended_ns = max((self._nodes[need].end_ns or 0 for need in needs), default=node.at_ns)
+        ended_ns = max((self._nodes[need].done_ns or 0 for need in needs), default=node.at_ns)
         fields: dict[str, Any] = {
             "index": number,
             "kind": node.kind,
@@ -241,7 +246,7 @@ class Draft:
         return {
             "request": self._filling.request(node.event, exchange, number),
             "duration_ns": max(0, end_ns - exchange.start_ns) if end_ns is not None else 0,
-            "is_unsafe": is_unsafe(exchange, operation_of(exchange)),
+            "is_unsafe": self._shared.writes.get(route, is_unsafe(exchange, operation_of(exchange))),
             "kept_open": is_open,
             "sets_cookies": header(exchange.response_headers, b"set-cookie") is not None,
             "expectation": Expectation() if exchange.error else expectation,

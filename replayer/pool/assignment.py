@@ -43,6 +43,7 @@ class Assignment:
         load: the whole run's load; every worker makes the same schedule from it. Its ``seed`` is the run's seed.
         per_run_key: random bytes of this run, the same for all workers: values that clients mint are derived from it.
         max_failures: failed steps in a row that end a user.
+        max_message_bytes: of one received WebSocket message, inflated.
         headers: added to every request and handshake, replacing recorded ones of the same name.
         wire: which implementation speaks to the targets.
         reach: TLS, proxies and source addresses.
@@ -62,6 +63,7 @@ class Assignment:
     pacing: Pacing = Pacing.THINK
     deadlines: Deadlines = Deadlines()
     max_failures: int = 10
+    max_message_bytes: int = 16 * 1024 * 1024
     headers: tuple[tuple[bytes, bytes], ...] = ()
     wire: WireKind = WireKind.FAST
     reach: Reach = Reach()

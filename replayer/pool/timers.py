@@ -13,6 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 GRID_NS = 1_000_000
+SLICE_NS = 5_000_000
+"""How long due calls may keep the loop from its sockets: a crowd that is due at one instant neither holds back its first
+connections until the last has been asked for, nor the answers that have come meanwhile."""
 
 Call = Callable[[Any, int], None]
 
@@ -55,10 +58,14 @@ class Timers:
         self._handle = None
         self._is_running = True
         heap, now_ns = self._heap, time.monotonic_ns()
+        n_called = 0
         try:
             while heap and heap[0][0] <= now_ns:
                 due_ns, _, call, argument = heapq.heappop(heap)
                 call(argument, due_ns)
+                n_called += 1
+                if n_called & 63 == 0 and time.monotonic_ns() - now_ns > SLICE_NS:
+                    break
         finally:
             self._is_running = False
         if heap:

@@ -92,6 +92,12 @@ class Worker:
         self._second = 0
         self._cpu_ns = time.process_time_ns()
         self._heartbeat_ns = 0
+        self._late_ns = 0
+
+    @property
+    def n_open(self) -> int:
+        """Connections and sockets that have not ended yet; what users leave behind closes in its own time."""
+        return self._connections.n + max(self._sockets.n, self._sockets.n_wires)
 
     # The conversation.
 
@@ -161,6 +167,7 @@ class Worker:
             sockets=self._sockets,
             on_error=self._connect_error,
             count=self._meter.count,
+            max_message_bytes=assignment.max_message_bytes,
         )
         self._wire.warm_up(assignment.targets)
         gc.collect()
@@ -287,7 +294,9 @@ class Worker:
             return
         before_ns = self._cpu_ns
         self._flush(now_ns)
-        self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns))
+        # Subtle: who waits for a core is not idle: it burns no time of its own, but its heartbeats are late.
+        self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns) - self._late_ns)
+        self._late_ns = 0
         self._timers.call_at(due_ns + NS_PER_S, self._second_over, None)
 
     def _flush(self, now_ns: int) -> None:
@@ -315,6 +324,7 @@ class Worker:
         self._heartbeat_ns = now_ns
         if now_ns >= self._run.start_ns:
             self._meter.loop_late(max(0, late_ns))
+            self._late_ns += max(0, late_ns)
             self._run.budget.refill(late_ns + int(HEARTBEAT_S * NS_PER_S))
         if not self._lease_has_run_out(now_ns):
             self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)

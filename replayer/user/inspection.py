@@ -15,7 +15,8 @@ from replayer.plan.expectations import ABSENT, NOT_APPLICABLE, at, carries_error
 from replayer.plan.records import Demand, Expectation, JsonKind, JsonPath
 
 _SEARCHED_BYTES = 65_536
-_LEAF = JsonKind.NULL | JsonKind.BOOLEAN | JsonKind.NUMBER | JsonKind.STRING
+_NULL = JsonKind.NULL.value
+_PLAIN = _NULL | JsonKind.BOOLEAN.value | JsonKind.NUMBER.value | JsonKind.STRING.value
 
 
 class _Place:
@@ -119,9 +120,10 @@ def is_login_page(text: bytes) -> bool:
 
 def _allowed(kinds: int) -> int:
     """What may stand where these kinds were seen: where only null was, anything; a plain value may always be null."""
-    if kinds == JsonKind.NULL:
+    kinds = int(kinds)
+    if kinds == _NULL:
         return 0
-    return kinds | JsonKind.NULL if kinds & _LEAF else kinds
+    return kinds | _NULL if kinds & _PLAIN else kinds
 
 
 def _value(place: _Place, value: Any) -> str:

@@ -12,7 +12,6 @@ from replayer.user.port import Port
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer, Mint, encode
 
-
 _SPLITS = re.compile(rb"[\r\n\x00]")
 """What ends a line of a head (RFC 9112 §2.2, §11.1): values come from the target's answers, which may be hostile."""
 

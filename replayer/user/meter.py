@@ -12,6 +12,8 @@ from replayer.failures import TIMEOUTS
 
 KEPT_STEPS = 1_000
 """Whole records kept of one sampled user at most: a user that never rests would fill the run file."""
+KEPT_STEPS_PER_S = 5_000
+"""Whole records kept per worker and second at most, for the same reason; they cost about 5 µs each."""
 KEPT_FAILURES = 5
 """Whole records kept per worker, series and failure class, besides those of sampled users."""
 
@@ -124,6 +126,10 @@ class Meter:
                 return
             self._kept[kind] = n_kept + 1
         self._slot.steps.append(record)
+
+    def has_room(self) -> bool:
+        """Tell whether this second may still hold whole records of sampled users."""
+        return len(self._slot.steps) < KEPT_STEPS_PER_S
 
     def wants(self, series: SeriesKey, outcome: str) -> bool:
         """Tell whether a record of an unsampled user would be kept, so that none is made for nothing."""

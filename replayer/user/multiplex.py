@@ -12,6 +12,7 @@ without one byte of answer, as with HTTP/1.1 (``stale_reconnect``). There are no
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from replayer import failures
@@ -22,6 +23,7 @@ from replayer.user.port import Run
 if TYPE_CHECKING:
     from replayer.wire.http2_session import Http2Session
     from replayer.wire.http2_stream import Stream
+    from replayer.wire.sse import ServerEvent
 
 
 class Waiting(NamedTuple):
@@ -94,6 +96,10 @@ class OriginStreams:
             self._pump()
         user.finish(request.index, end_ns)
 
+    def events_received(self, stream: Stream, events: Sequence[ServerEvent], end_ns: int) -> None:
+        if not self._user.is_over:
+            self._user.take_events(stream.request, events, end_ns)
+
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         if self._user.is_over:
             return
@@ -104,7 +110,8 @@ class OriginStreams:
             self._run.meter.count(retry)
             self._waiting.appendleft(Waiting(request, intended_ns, stream.data, end_ns, actual_ns))
         session = stream.session
-        if failure == failures.TIMEOUT_REQUEST and session.heard_ns < actual_ns:
+        is_silent = session.heard_ns < actual_ns and not request.is_kept_open
+        if is_silent and failure == failures.TIMEOUT_REQUEST:
             session.retire()  # Not a byte since: it is dead, whatever TCP thinks of it.
         elif session is self._session:
             self._idle.append(stream)

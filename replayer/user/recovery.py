@@ -37,6 +37,7 @@ from replayer.user.render import MissingValue
 from replayer.user.restoration import Restoration
 from replayer.user.slots import Answer
 from replayer.user.storm import Storms
+from replayer.wire.sse import ServerEvent
 
 if TYPE_CHECKING:
     from replayer.user.comeback import Comeback

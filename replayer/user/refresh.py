@@ -15,6 +15,7 @@ Stands where a ``User`` stands for its connections (``replayer.user.connections.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from replayer import failures
@@ -31,6 +32,7 @@ from replayer.user.slots import Answer
 
 if TYPE_CHECKING:
     from replayer.user.steps import User
+    from replayer.wire.sse import ServerEvent
 
 EXPIRED = frozenset({401, 403, 419, 440})
 """Source: RFC 9110 §15.5.2, §15.5.4; 419 of Laravel and 440 of IIS say the same of a session."""
@@ -242,6 +244,9 @@ class Refresher:
         if request.step.extractors:
             answer = Answer(head.headers, cookies, lambda: decoded(connection))
             self.memory.extract(request.step.extractors, answer)
+
+    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+        """Take events of a stream; no request of a chain is one."""
 
     def finish(self, step: int, end_ns: int) -> None:
         """A request ended: go on with the next one, or with the next chain."""

@@ -10,6 +10,7 @@ Source: RFC 9113 §8.2.2 for headers that HTTP/2 does not have, §8.3.1 for thos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from replayer.plan.records import RequestTemplate, Template
 from replayer.user.render import CookieSlots, MissingValue, Values, begin_with_cookies, link_template
@@ -30,23 +31,37 @@ _NOT_IN_HTTP2 = frozenset(
     }
 )
 _WITH_BODY = (b"POST", b"PUT", b"PATCH")
-_LENGTHS = tuple(encode_integer(length, 7) for length in range(1024))
+_N_LENGTHS = 1024
+_LENGTHS = tuple(encode_integer(length, 7) for length in range(_N_LENGTHS))
 """The lengths that nearly all strings have, ready to be put before them."""
+
+_CONTENT_LENGTH = encode_name(b"content-length")
 
 Parts = list[bytes | int]
 
 
-class _Field:
+class _Field(NamedTuple):
     """A field whose value has slots: ``start`` is all before its length; empty and ``is_optional`` it is not sent."""
 
-    __slots__ = ("is_optional", "n_static_bytes", "parts", "slots", "start")
+    start: bytes
+    parts: Parts
+    is_optional: bool
 
-    def __init__(self, start: bytes, parts: Parts, *, is_optional: bool) -> None:
-        self.start = start
-        self.parts = parts
-        self.slots = tuple(part for part in parts if isinstance(part, int))
-        self.n_static_bytes = sum(len(part) for part in parts if isinstance(part, bytes))
-        self.is_optional = is_optional
+
+class _Place(NamedTuple):
+    """Where a field's value stands among the segments.
+
+    Attributes:
+        length_at: where its length goes.
+        n_static_bytes: of the value.
+        start: what precedes the length of a field that is left out when empty; of others a segment holds it.
+        fills: (position, slot) of what else the value is made of.
+    """
+
+    length_at: int
+    n_static_bytes: int
+    start: bytes
+    fills: tuple[tuple[int, int], ...]
 
 
 class RenderedHttp2:
@@ -54,21 +69,46 @@ class RenderedHttp2:
 
     Args:
         fields: encoded fields and those with slots, in order.
-        body: bytes and slot numbers; its length becomes a field where there is a body or the method asks for one.
+        body: bytes and slot numbers.
+        says_length: the method asks for a Content-Length although there may be no body.
     """
 
-    __slots__ = ("_body", "_body_slots", "_body_static_bytes", "_fields", "_has_body", "_says_length", "static")
+    __slots__ = ("_body", "_body_at", "_n_body_static", "_n_static", "_places", "_says_length", "_segments", "static")
 
     def __init__(self, fields: Sequence[bytes | _Field], body: Parts, *, says_length: bool) -> None:
-        self._fields = _joined(fields)
-        self._body = body
-        self._body_slots = tuple(part for part in body if isinstance(part, int))
-        self._body_static_bytes = sum(len(part) for part in body if isinstance(part, bytes))
-        self._has_body = bool(body)
-        self._says_length = says_length or self._has_body
+        self._segments: list[bytes] = [b""]  # The first is the frame's prefix.
+        places = []
+        for field in _joined(fields):
+            if isinstance(field, bytes):
+                self._segments.append(field)
+            else:
+                places.append(self._add(field))
+        self._places = tuple(places)
+        self._n_static = sum(map(len, self._segments)) - sum(place.n_static_bytes for place in self._places)
+        self._says_length = says_length or bool(body)
+        if self._says_length:
+            self._segments.append(b"")
+        self._body_at = len(self._segments)
+        self._body = tuple((self._body_at + at, part) for at, part in enumerate(body) if isinstance(part, int))
+        self._segments += [b"" if isinstance(part, int) else part for part in body]
+        self._n_body_static = sum(map(len, self._segments[self._body_at :]))
         self.static: bytes | None = None
-        if not self._body_slots and all(isinstance(field, bytes) for field in self._fields):
+        if not self._places and not self._body:
             self.static = self.render(())
+
+    def _add(self, field: _Field) -> _Place:
+        segments, fills = self._segments, []
+        segments.append(b"" if field.is_optional else field.start)
+        segments.append(b"")
+        length_at = len(segments) - 1
+        for part in field.parts:
+            if isinstance(part, int):
+                fills.append((len(segments), part))
+                segments.append(b"")
+            else:
+                segments.append(part)
+        n_static_bytes = sum(map(len, segments[length_at:]))
+        return _Place(length_at, n_static_bytes, field.start if field.is_optional else b"", tuple(fills))
 
     def render(self, values: Values) -> bytes:
         """Return the bytes to send.
@@ -78,40 +118,31 @@ class RenderedHttp2:
         """
         if self.static is not None:
             return self.static
-        parts: list[bytes] = []
-        for field in self._fields:
-            if isinstance(field, bytes):
-                parts.append(field)
-            else:
-                _render_field(field, values, parts)
-        if not self._says_length:
-            block = b"".join(parts)
-            return request_prefix(len(block), has_body=False) + block
-        n_body_bytes = self._body_static_bytes
-        for slot in self._body_slots:
-            n_body_bytes += len(_value(values, slot))
-        parts.append(encode_field(b"content-length", b"%d" % n_body_bytes))
-        block = b"".join(parts)
-        head = request_prefix(len(block), has_body=n_body_bytes > 0) + block
-        return head + b"".join([_value(values, part) if isinstance(part, int) else part for part in self._body])
-
-
-def _render_field(field: _Field, values: Values, parts: list[bytes]) -> None:
-    n_bytes = field.n_static_bytes
-    for slot in field.slots:
-        n_bytes += len(_value(values, slot))
-    if not n_bytes and field.is_optional:
-        return
-    parts.append(field.start)
-    parts.append(_LENGTHS[n_bytes] if n_bytes < 1024 else encode_integer(n_bytes, 7))
-    parts += [_value(values, part) if isinstance(part, int) else part for part in field.parts]
-
-
-def _value(values: Values, slot: int) -> bytes:
-    value = values[slot]
-    if value is None:
-        raise MissingValue(slot)
-    return value
+        parts, n_block_bytes = self._segments.copy(), self._n_static
+        for length_at, n_bytes, start, fills in self._places:
+            for at, slot in fills:
+                value = values[slot]
+                if value is None:
+                    raise MissingValue(slot)
+                parts[at] = value
+                n_bytes += len(value)
+            if n_bytes or not start:
+                length = start + (_LENGTHS[n_bytes] if n_bytes < _N_LENGTHS else encode_integer(n_bytes, 7))
+                parts[length_at] = length
+                n_block_bytes += n_bytes + len(length)
+        n_body_bytes = self._n_body_static
+        for at, slot in self._body:
+            value = values[slot]
+            if value is None:
+                raise MissingValue(slot)
+            parts[at] = value
+            n_body_bytes += len(value)
+        if self._says_length:
+            digits = b"%d" % n_body_bytes
+            field = parts[self._body_at - 1] = _CONTENT_LENGTH + _LENGTHS[len(digits)] + digits
+            n_block_bytes += len(field)
+        parts[0] = request_prefix(n_block_bytes, has_body=n_body_bytes > 0)
+        return b"".join(parts)
 
 
 def _joined(fields: Sequence[bytes | _Field]) -> list[bytes | _Field]:
@@ -166,5 +197,5 @@ def _linked(
 ) -> bytes | _Field:
     parts = link_template(template, constants)
     if any(isinstance(part, int) for part in parts):
-        return _Field(encode_name(name), parts, is_optional=is_optional)
+        return _Field(encode_name(name), parts, is_optional)
     return encode_field(name, b"".join(part for part in parts if isinstance(part, bytes)))

@@ -21,36 +21,24 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from analysis.slots import StepRecord
-from analysis.verification import STATUS
 from replayer import failures
-from replayer.plan.records import Step, StepKind
-from replayer.user.answers import decoded
-from replayer.user.checks import check_head, check_size
+from replayer.plan.records import StepKind
 from replayer.user.connections import OriginConnections, Requester
 from replayer.user.ending import AtEnd, Steady, next_pass_ns
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
-from replayer.user.memory import Memory
-from replayer.user.meter import KEPT_STEPS, Recorder
 from replayer.user.multiplex import OriginStreams
 from replayer.user.pacing import Pacing
-from replayer.user.port import Connection, Run
+from replayer.user.port import Run
 from replayer.user.refresh import Refresher
 from replayer.user.render import MissingValue
-from replayer.user.slots import Answer, Mint
+from replayer.user.sending import ENDED, HELD, IN_FLIGHT, WAITING, Sending
 from replayer.user.sockets import UserSocket
 from replayer.user.streams import EventStreams
 from replayer.wire.sse import ServerEvent
 
 if TYPE_CHECKING:
     from replayer.load.storms import Strike
-
-_WAITING = 0
-_IN_FLIGHT = 1
-_ENDED = 2
-_HELD = 3
-"""Refused, and waits for a fresh credential (``replayer.user.refresh``)."""
 
 
 class Ending(Enum):
@@ -63,7 +51,7 @@ class Ending(Enum):
     """The load shape or ``--for`` ended it before its script did: as planned, no failure."""
 
 
-class User:
+class User(Sending):
     """One virtual user.
 
     Args:
@@ -76,54 +64,29 @@ class User:
 
     __slots__ = (
         "_arrival_ns",
-        "_connections",
-        "_failed",
-        "_failures_in_row",
         "_is_played",
         "_is_postponed",
         "_is_retiring",
-        "_is_sampled",
         "_latest_ns",
-        "_n_in_flight",
-        "_n_kept",
         "_n_left",
         "_n_needs",
-        "_n_recovering",
         "_next_root",
         "_remaining",
         "_roots",
-        "_run",
         "_slip_ns",
-        "_sockets",
-        "_states",
         "_streams",
         "ending",
-        "is_over",
-        "memory",
-        "number",
-        "refresher",
-        "script",
     )
 
     def __init__(
         self, number: int, script: LinkedScript, run: Run, inputs: dict[str, str], *, is_sampled: bool
     ) -> None:
-        self.number = number
-        self.script = script
-        self.memory = Memory(script, run.port, Mint(run.key, number), inputs)
-        self.is_over = False
+        super().__init__(number, script, run, inputs, is_sampled=is_sampled)
         self.ending = Ending.CUT
-        self._run = run
-        self._is_sampled = is_sampled
-        self._connections: dict[int, OriginConnections | OriginStreams] = {}
-        self._sockets: dict[int, UserSocket] = {}
-        self._states = bytearray(len(script.steps))
         # By step that waits for several: how many of them still go on, and the latest end among the others.
         self._remaining: dict[int, int] = {}
         self._latest_ns: dict[int, int] = {}
         self._n_left = len(script.steps)
-        self._n_in_flight = 0
-        self._n_kept = 0
         self._n_needs: Sequence[int] = script.n_needs
         self._roots: Sequence[int] = script.roots
         self._next_root = 0
@@ -131,10 +94,7 @@ class User:
         self._slip_ns = 0
         self._is_played = False
         self._is_retiring = False
-        self._n_recovering = 0  # sockets that a storm took and that are on their way back
         self._is_postponed = False
-        self._failures_in_row = 0
-        self._failed = False
         self._streams: EventStreams | None = None
         self.refresher = Refresher(self, run) if script.script.refreshes else None
 
@@ -177,7 +137,7 @@ class User:
         """Tell whether nothing is in flight but streams and messages that the server sends when it likes."""
         if not self._n_in_flight:
             return True
-        in_flight = (step for step in self.script.steps if self._states[step.index] in (_IN_FLIGHT, _HELD))
+        in_flight = (step for step in self.script.steps if self._states[step.index] in (IN_FLIGHT, HELD))
         return all(step.kept_open or (step.kind is StepKind.RECEIVE and step.reply_to < 0) for step in in_flight)
 
     def _script_over(self, now_ns: int) -> None:
@@ -207,7 +167,7 @@ class User:
         self._arrival_ns = due_ns - steady.start_ns
         self._n_left, self._n_needs, self._roots, self._next_root = len(steady.steps), steady.n_needs, steady.roots, 0
         for index in steady.steps:
-            self._states[index] = _WAITING
+            self._states[index] = WAITING
         self._arm_root()
 
     def _end(self, ending: Ending) -> None:
@@ -227,10 +187,10 @@ class User:
         reason = ending.value if ending in (Ending.CUT, Ending.RETIRED) else "user_ended"
         for step in self.script.steps:
             state = self._states[step.index]
-            if state == _WAITING and ending is Ending.FAILED and step.kind is not StepKind.RECEIVE:
+            if state == WAITING and ending is Ending.FAILED and step.kind is not StepKind.RECEIVE:
                 self.script.recorders[step.index].measure.planned += 1
                 self._run.meter.count("not_sent:" + reason)
-            elif state in (_IN_FLIGHT, _HELD):
+            elif state in (IN_FLIGHT, HELD):
                 self._run.meter.count("not_sent:" + reason)
 
     # Time.
@@ -263,10 +223,10 @@ class User:
     def finish(self, step: int, end_ns: int) -> None:
         """Count a step as ended and start what waited for it; a second end of the same step is no end."""
         state = self._states[step]
-        if state >= _ENDED or self.is_over:
+        if state >= ENDED or self.is_over:
             return
-        self._n_in_flight -= state == _IN_FLIGHT
-        self._states[step] = _ENDED
+        self._n_in_flight -= state == IN_FLIGHT
+        self._states[step] = ENDED
         self._n_left -= 1
         if self._streams is None or not self._streams.has_released(step):
             n_needs = self._n_needs
@@ -305,7 +265,7 @@ class User:
             intended_ns = base_ns + script.think_ns[step]
         if intended_ns > now_ns or run.is_stopping or self._is_retiring:
             run.port.call_at(intended_ns, self._begin_due, step)
-        elif request is None or self._states[step] != _WAITING:
+        elif request is None or self._states[step] != WAITING:
             self._begin(step, intended_ns)
         else:  # The usual step of a closed loop.
             request.recorder.measure.planned += 1
@@ -316,115 +276,7 @@ class User:
 
     # Steps.
 
-    def _begin(self, index: int, intended_ns: int) -> None:
-        step = self.script.steps[index]
-        kind = step.kind
-        if self._states[index] != _WAITING or self.is_over:
-            return
-        if kind is StepKind.RECEIVE:
-            self._begin_receive(step, intended_ns)
-            return
-        if self._n_recovering and step.socket >= 0 and self._socket(step.socket).holds(index, intended_ns):
-            return
-        self.script.recorders[index].measure.planned += 1
-        try:
-            request = self.script.requests[index]
-            if request is not None:
-                self._begin_request(request, intended_ns)
-            elif kind is StepKind.CONNECT:
-                self.memory.prepare(step)
-                self._socket(step.socket).open(step, intended_ns)
-                self._set_in_flight(index)
-            elif not self._socket(step.socket).is_open():
-                self._not_sent(index, "socket_closed")
-            elif kind is StepKind.SEND:
-                self._begin_send(step, intended_ns)
-            else:
-                self._set_in_flight(index)
-                self._socket(step.socket).close(step, intended_ns)
-        except MissingValue as exc:
-            self._miss(index, exc.slot)
-
-    def _set_in_flight(self, index: int) -> None:
-        self._states[index] = _IN_FLIGHT
-        self._n_in_flight += 1
-
-    def _begin_request(self, request: LinkedRequest, intended_ns: int) -> None:
-        data = request.rendered.static
-        if data is None:
-            self.memory.prepare(request.step)
-            data = request.rendered.render(self.memory.values)
-        self._states[request.index] = _IN_FLIGHT
-        self._n_in_flight += 1
-        connections = self._connections.get(request.origin)
-        if connections is None:
-            connections = self._connections[request.origin] = self.connect_to(request, self)
-        connections.submit(request, intended_ns, data)
-
-    def connect_to(self, request: LinkedRequest, requester: Requester) -> OriginConnections | OriginStreams:
-        """Return connections of this user to where a request goes; ``requester`` is told what comes back."""
-        if request.is_http2:
-            return OriginStreams(requester, self._run, request.origin)
-        return OriginConnections(requester, self._run, request.origin)
-
-    def _begin_send(self, step: Step, intended_ns: int) -> None:
-        rendered = self.script.rendered[step.index]
-        assert rendered is not None
-        if rendered.static is None:
-            self.memory.prepare(step)
-        data = rendered.render(self.memory.values)
-        if step.reply >= 0:
-            self._set_in_flight(step.reply)
-            self.script.recorders[step.reply].measure.planned += 1
-        self._socket(step.socket).send(step, data, intended_ns)
-        self.script.recorders[step.index].measure.ok += 1
-        now_ns = self._run.port.now_ns()
-        self._keep(index=step.index, outcome="ok", intended_ns=intended_ns, actual_ns=now_ns, end_ns=now_ns)
-        self._later_finished(step.index)
-
-    def _begin_receive(self, step: Step, intended_ns: int) -> None:
-        """Wait for a message; a reply is waited for since its SEND, so here only one that never will come ends."""
-        if not self._socket(step.socket).is_open():
-            self.memory.lose(step.extractors)
-            self._later_finished(step.index)
-        elif step.reply_to < 0:
-            self._set_in_flight(step.index)
-            self.script.recorders[step.index].measure.planned += 1
-            self._socket(step.socket).expect(step, intended_ns)
-        else:
-            self._later_finished(step.index)
-
-    def _socket(self, number: int) -> UserSocket:
-        socket = self._sockets.get(number)
-        if socket is None:
-            socket = self._sockets[number] = UserSocket(self, self._run, number)
-        return socket
-
-    def _later_finished(self, index: int) -> None:
-        self._run.port.call_at(self._run.port.now_ns(), self._finish_due, index)
-
-    def _finish_due(self, index: int, due_ns: int) -> None:
-        self.finish(index, due_ns)
-
     # Outcomes.
-
-    def take_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
-        """Judge a complete response, count it, take its cookies and values."""
-        if (
-            connection.head is not request.good_head
-            or request.step.extractors
-            or self._is_sampled
-            or not request.min_bytes <= connection.body_bytes <= request.max_bytes
-        ):
-            self._judge_answer(request, connection, end_ns)
-            return
-        if request.inspection is not None:
-            if self._run.budget.left_ns > 0:
-                self._judge_answer(request, connection, end_ns)
-                return
-            request.recorder.measure.eligible += 1
-        self._failures_in_row = 0
-        request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
 
     def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
         """Count what an open event stream brought, and take the values that it was to bring."""
@@ -436,79 +288,6 @@ class User:
                     self._ready(dependent, end_ns, end_ns)
                 else:
                     self._count_off(dependent, end_ns)
-
-    def _judge_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
-        head, expectation = connection.head, request.step.expectation
-        cookies: list[tuple[bytes, bytes]] = []
-        if head.set_cookies:
-            cookies = self.memory.take_cookies(request.step, head.set_cookies, end_ns)
-        mismatch = "" if head is request.good_head else check_head(expectation, head.status, head.content_type)
-        if mismatch is STATUS and head.status >= 400:
-            if self.refresher is not None and self.refresher.takes(
-                request.index, head.status, connection.intended_ns, connection.actual_ns, end_ns
-            ):
-                return
-            failure = failures.status_failure(head.status)
-            self._count_failure(
-                request.index, failure, connection.intended_ns, connection.actual_ns, end_ns, head.status
-            )
-            return
-        if not (mismatch or head.set_cookies or head.content_encoding):
-            request.good_head = head
-        answer = Answer(head.headers, cookies, lambda: decoded(connection)) if request.needs_answer else None
-        if not mismatch and not head.content_encoding:
-            mismatch = check_size(expectation, connection.body_bytes)
-        if request.inspection is not None and answer is not None:
-            mismatch = self._run.budget.check_answer(request.recorder.measure, request.inspection, answer, mismatch)
-        self._count_answer(request, mismatch, connection, end_ns)
-        if answer is not None:
-            self.memory.extract(request.step.extractors, answer)
-
-    def _count_answer(self, request: LinkedRequest, mismatch: str, connection: Connection, end_ns: int) -> None:
-        self._failures_in_row = 0
-        intended_ns, actual_ns = connection.intended_ns, connection.actual_ns
-        if mismatch:
-            request.recorder.mismatched(mismatch, intended_ns, end_ns, connection.body_bytes)
-        else:
-            request.recorder.ok(intended_ns, actual_ns, end_ns, connection.body_bytes)
-        if not self._is_sampled and not mismatch:
-            return
-        self._keep(
-            index=request.index,
-            outcome=f"mismatch_{mismatch}" if mismatch else "ok",
-            intended_ns=intended_ns,
-            actual_ns=actual_ns,
-            end_ns=end_ns,
-            status=connection.head.status,
-            detail=_seen(connection) if mismatch else "",
-        )
-
-    def take_handshake(
-        self, index: int, set_cookies: Sequence[bytes], intended_ns: int, actual_ns: int, end_ns: int
-    ) -> None:
-        """Count an accepted WebSocket."""
-        self.memory.take_cookies(self.script.steps[index], set_cookies, end_ns)
-        self._count_ok(index, intended_ns, actual_ns, end_ns, 0, status=101)
-
-    def take_message(
-        self, index: int, answer: Answer, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int
-    ) -> None:
-        """Count an awaited message and take its values; the end of a RECEIVE step."""
-        self._count_ok(index, intended_ns, actual_ns, end_ns, n_bytes)
-        self.memory.extract(self.script.steps[index].extractors, answer)
-
-    def take_close(self, index: int, intended_ns: int, actual_ns: int, end_ns: int) -> None:
-        """Count a close that was answered."""
-        self._count_ok(index, intended_ns, actual_ns, end_ns, 0)
-
-    def _count_ok(
-        self, index: int, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int, *, status: int = 0
-    ) -> None:
-        self._failures_in_row = 0
-        self.script.recorders[index].ok(intended_ns, actual_ns, end_ns, n_bytes)
-        self._keep(
-            index=index, outcome="ok", intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
-        )
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
         """Count a step that ended without what it was sent for, and go on."""
@@ -523,15 +302,15 @@ class User:
 
     def hold(self, index: int) -> None:
         """Keep a refused step until there is a fresh credential."""
-        self._states[index] = _HELD
+        self._states[index] = HELD
 
     def has_ended(self, index: int) -> bool:
         """Tell whether a step has ended, whatever became of it."""
-        return self._states[index] == _ENDED
+        return self._states[index] == ENDED
 
     def resume(self, index: int, intended_ns: int) -> None:
         """Send a step that was held again."""
-        if self._states[index] != _HELD or self.is_over:
+        if self._states[index] != HELD or self.is_over:
             return
         self._n_in_flight -= 1
         step, request = self.script.steps[index], self.script.requests[index]
@@ -543,26 +322,15 @@ class User:
                 self._socket(step.socket).open(step, intended_ns)
                 self._set_in_flight(index)
         except MissingValue as exc:
-            self._states[index] = _WAITING
+            self._states[index] = WAITING
             self._miss(index, exc.slot)
 
     def give_up(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int) -> None:
         """Count a step that was held in vain."""
-        if self._states[index] == _HELD and not self.is_over:
-            self._states[index] = _IN_FLIGHT
+        if self._states[index] == HELD and not self.is_over:
+            self._states[index] = IN_FLIGHT
             self._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
             self.finish(index, end_ns)
-
-    def socket_lost(self, number: int, failure: str, end_ns: int) -> None:
-        """Count a socket that ended although the recording went on."""
-        self._failed = True
-        recorder = self.script.drops[number]
-        recorder.measure.planned += 1
-        recorder.failed(failure, end_ns, end_ns, end_ns)
-        connect = self.script.script.sockets[number].connect
-        self._keep(
-            index=connect, outcome=failure, intended_ns=end_ns, actual_ns=end_ns, end_ns=end_ns, recorder=recorder
-        )
 
     # Storms (``replayer.user.storm``).
 
@@ -600,89 +368,24 @@ class User:
         self._slip_ns = max(self._slip_ns, slip_ns)
         self._begin(index, intended_ns)
 
-    def _count_failure(
-        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, status: int
-    ) -> None:
-        self._failed = True
-        self.memory.lose(self.script.steps[index].extractors)
-        if failure == failures.LOCAL_RESOURCE:
-            self._run.meter.count("not_sent:local_resource")
-        else:
-            self.script.recorders[index].failed(failure, intended_ns, actual_ns, end_ns)
-        self._keep(
-            index=index, outcome=failure, intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
-        )
-        if self._n_recovering:
-            return  # The storm's policy has limits of its own.
-        self._failures_in_row += 1
-        if self._failures_in_row >= self._run.max_failures:
-            self._states[index] = _ENDED
-            self._n_left -= 1
-            self._end(Ending.FAILED)
+    def _connect(self, request: LinkedRequest) -> OriginConnections | OriginStreams:
+        return self.connect_to(request, self)
 
-    def _not_sent(self, index: int, reason: str) -> None:
-        self._failed = True
-        self._run.meter.count("not_sent:" + reason)
-        self.memory.lose(self.script.steps[index].extractors)
-        now_ns = self._run.port.now_ns()
-        outcome = "not_sent_" + reason
-        self._keep(index=index, outcome=outcome, intended_ns=now_ns, actual_ns=now_ns, end_ns=now_ns)
-        self._later_finished(index)
+    def connect_to(self, request: LinkedRequest, requester: Requester) -> OriginConnections | OriginStreams:
+        """Return connections of this user to where a request goes; ``requester`` is told what comes back."""
+        if request.is_http2:
+            return OriginStreams(requester, self._run, request.origin)
+        return OriginConnections(requester, self._run, request.origin)
 
-    def _miss(self, index: int, slot: int) -> None:
-        if slot in self.memory.broken:
-            self._not_sent(index, "producer_failed")
-        else:
-            self._run.meter.count("correlation_misses")
-            self._not_sent(index, "correlation_miss")
+    def _socket(self, number: int) -> UserSocket:
+        socket = self._sockets.get(number)
+        if socket is None:
+            socket = self._sockets[number] = UserSocket(self, self._run, number)
+        return socket
 
-    def count_miss(self, slot: int) -> None:
-        """Count a value that is missing where no step can be charged with it."""
-        if slot not in self.memory.broken:
-            self._run.meter.count("correlation_misses")
-
-    def open_for_ns(self, index: int) -> int:
-        """Return how long a response that is kept open stays so."""
-        return max(1, int(self.script.steps[index].duration_ns / self._run.speed))
+    def _fail_for_good(self, index: int) -> None:
+        self._states[index] = ENDED
+        self._n_left -= 1
+        self._end(Ending.FAILED)
 
     # Evidence.
-
-    def _keep(
-        self,
-        *,
-        index: int,
-        outcome: str,
-        intended_ns: int,
-        actual_ns: int,
-        end_ns: int,
-        status: int = 0,
-        detail: str = "",
-        recorder: Recorder | None = None,
-    ) -> None:
-        key = (recorder or self.script.recorders[index]).key
-        meter = self._run.meter
-        if not self._is_sampled and not meter.wants(key, outcome):
-            return
-        start_ns = self._run.start_ns
-        record = StepRecord(
-            user=self.number,
-            session=self.script.script.session,
-            step=index,
-            series=key,
-            intended_ns=intended_ns - start_ns,
-            actual_ns=actual_ns - start_ns,
-            end_ns=end_ns - start_ns,
-            outcome=outcome,
-            status=status,
-            detail=detail,
-        )
-        meter.keep(record, is_sampled=self._is_sampled)
-        self._n_kept += 1
-        if self._n_kept >= KEPT_STEPS:
-            self._is_sampled = False
-
-
-def _seen(connection: Connection) -> str:
-    """What was seen instead, without a value of the answer's body."""
-    content_type = connection.head.content_type.decode("latin-1") or "no content type"
-    return f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"

@@ -21,6 +21,9 @@ from replayer.user.steps import User
 from replayer.verify.witness import Witness
 
 _LEASE_NS = 1 << 62
+_CLOSING_S = 3.0
+"""How long sockets may take for their close handshakes after the user is gone."""
+_LOOK_AGAIN_S = 0.01
 
 
 @dataclass(slots=True)
@@ -74,6 +77,15 @@ async def _play(assignment: dict[str, Any]) -> Played:
     listener = _Listener(worker)
     worker.take_message(Kind.ASSIGN, assignment)
     await worker.work(listener)
+    await _connections_gone(worker)
     if listener.problem or not witnesses:
         raise ReplayError(f"the user could not be played: {listener.problem or 'the script has no steps'}")
     return Played(witnesses[0], listener.measured)
+
+
+async def _connections_gone(worker: Worker) -> None:
+    """Let what the user left behind end in order, but not for ever: the loop cannot close before."""
+    for _ in range(int(_CLOSING_S / _LOOK_AGAIN_S)):
+        if not worker.n_open:
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S)

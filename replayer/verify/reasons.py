@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from captures.redact.pseudonyms import is_stand_in
-from replayer.plan.expectations import MAX_DEPTH, kind_of
+from replayer.plan.expectations import ERROR_KEYS, MAX_DEPTH, kind_of
 from replayer.plan.records import Expectation, JsonKind, JsonPath
 from replayer.plan.scoring import TOKEN_CLASSES, value_class
 from replayer.user.slots import to_bytes
@@ -51,6 +51,8 @@ class Facts:
 def reason(difference: RawDifference, facts: Facts) -> str:
     """Return why a difference is no fault, or ""."""
     match difference.aspect:
+        case Aspect.ADDED if _is_error(difference) and not facts.expectation.may_err:
+            return ""
         case Aspect.ADDED:
             return "it came in addition; nothing that was recorded is missing"
         case Aspect.LENGTH:
@@ -91,6 +93,11 @@ def is_state(key: object, value: object) -> bool:
     if isinstance(value, bool):
         return True
     return isinstance(value, str) and _WORD.fullmatch(value) is not None and _STATE_KEY.fullmatch(str(key)) is not None
+
+
+def _is_error(difference: RawDifference) -> bool:
+    """Tell whether what came in addition says that something went wrong."""
+    return bool(difference.live) and difference.path[-1] in ERROR_KEYS
 
 
 def _of_missing(difference: RawDifference, facts: Facts) -> str:

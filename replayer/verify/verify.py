@@ -14,6 +14,7 @@ from captures.redact.policy_file import load_policy
 from captures.redact.prose import Prose
 from captures.redact.pseudonyms import Pseudonyms
 from captures.redact.structure import Structure
+from captures.sessions import load_capture
 from replayer.options.run import ReplayOptions
 from replayer.preparation import announcements, assignments_of, prepare
 from replayer.verify.playing import play
@@ -45,7 +46,7 @@ def verify(options: ReplayOptions, *, policy: Path | None, talk: Console, result
     for sentence in announcements(prepared):
         talk.print(sentence.replace("replaying", "verifying", 1), markup=False, highlight=False, soft_wrap=True)
     plan = prepared.gathered.plan
-    reporter = Reporter(prepared.gathered.capture, plan, plan.scripts[0], show=shower(policy))
+    reporter = Reporter(load_capture(options.capture), plan, plan.scripts[0], show=shower(policy))
     (assignment,) = assignments_of(options, prepared)
     played = play(assignment)
     report = reporter.report(played.witness, played.measured, target=prepared.targets[0].origin)

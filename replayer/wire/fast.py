@@ -28,10 +28,12 @@ class FastWire:
         sockets: Tally,
         on_error: Callable[[BaseException], None],
         count: Callable[[str], None],
+        max_message_bytes: int,
     ) -> None:
         self._dialer = Dialer(loop, reach, on_error, count)
         self._connections = connections
         self._sockets = sockets
+        self._max_message_bytes = max_message_bytes
 
     def dial(self, owner: Any, target: TargetSpec, on_failed: Callable[[str], None]) -> Attempt:
         """Open an HTTP connection for ``owner``."""
@@ -62,6 +64,7 @@ class FastWire:
             subprotocols=subprotocols,
             offers_deflate=offers_deflate,
             tally=self._sockets,
+            max_message_bytes=self._max_message_bytes,
         )
 
         def fail(failure: str) -> None:

@@ -19,6 +19,9 @@ CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
 
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Hard cap of one message, after inflation, where ``--max-message`` says nothing else."""
+
 FIN = 0x80
 RSV1 = 0x40
 RSV2_OR_3 = 0x30

@@ -19,6 +19,7 @@ HEADER_BYTES = 9
 ID = Struct(">I")
 PAIR = Struct(">II")
 _SETTING = Struct(">HI")
+_PREFIX = Struct(">IB")
 
 # Types (§6).
 DATA = 0
@@ -91,8 +92,7 @@ def settings_frame(values: Mapping[int, int]) -> bytes:
 
 def request_prefix(block_bytes: int, *, has_body: bool) -> bytes:
     """Return the first five bytes of a rendered request."""
-    flags = END_HEADERS if has_body else END_HEADERS | END_STREAM
-    return ID.pack(block_bytes << 8 | HEADERS) + bytes((flags,))
+    return _PREFIX.pack(block_bytes << 8 | HEADERS, END_HEADERS if has_body else END_HEADERS | END_STREAM)
 
 
 def read_settings(payload: bytes) -> dict[int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from replayer.wire.heads import MAX_REMEMBERED, UNKNOWN_LENGTH, Head, HeadError
 from replayer.wire.hpack import Decoder, Field, scan
+from replayer.wire.sse import event_reader
 
 MAX_HEAD_BYTES = 256 * 1024
 """What all fields of a head may count; what Chromium tells servers too."""
@@ -21,9 +22,14 @@ _WANTED = frozenset({_STATUS, b"content-type", b"content-encoding", b"content-le
 
 
 class Http2Head(Head):
-    """See ``Head``; ``headers`` are decoded when they are first asked for."""
+    """See ``Head``; ``headers`` are decoded when they are first asked for.
 
-    __slots__ = ("_all", "_block")
+    Attributes:
+        is_event_stream: what follows is read as events (``sse``).
+        is_plain: it is neither that nor an interim answer.
+    """
+
+    __slots__ = ("_all", "_block", "is_event_stream", "is_plain")
 
     def __init__(self, fields: Iterable[Field], *, block: bytes = b"") -> None:
         self._block = block
@@ -50,6 +56,10 @@ class Http2Head(Head):
             self.length = UNKNOWN_LENGTH
         elif self.status in (204, 304):
             self.length = 0
+        self.is_event_stream = event_reader(self) is not None
+        if self.is_event_stream:
+            self.length = UNKNOWN_LENGTH  # Whatever it says: it is read as it comes.
+        self.is_plain = self.status >= 200 and not self.is_event_stream
 
     def _take_status(self, value: bytes) -> None:
         if self.status or len(value) != 3 or not value.isdigit() or value < b"100":

@@ -23,17 +23,16 @@ from __future__ import annotations
 from replayer import failures
 from replayer.wire import http2_frames as h2
 from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head, HeadError
-from replayer.wire.hpack import Decoder, HeadersTooLarge, HpackError
-from replayer.wire.http2_heads import MAX_HEAD_BYTES, Http2Head, decoded_head, known_head, remembered_head
+from replayer.wire.http2_blocks import Blocks
+from replayer.wire.http2_heads import MAX_HEAD_BYTES, remembered_head
 from replayer.wire.http2_outgoing import Outgoing
 from replayer.wire.http2_stream import Owner, Sink, Stream
+from replayer.wire.sse import EventReader, EventTooLarge
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """An answer larger than this ends its stream as ``too_large``: it bounds what one server can make us hold."""
 STREAMS_BEFORE_SETTINGS = 100
 """Open at most before the peer has said how many it takes (§6.5.2: it should take no fewer)."""
-MAX_CONTINUATIONS = 128
-"""Frames one header block may come in; real ones need one or two (CVE-2024-27983 and its kin sent them for ever)."""
 MAX_IDLE_CONTROLS = 10_000
 """Frames in a row that ask for work and answer nothing (SETTINGS, PING, empty DATA and the like)."""
 WINDOW_STEP = 1 << 30
@@ -67,15 +66,11 @@ class Http2Session:
     """
 
     __slots__ = (
-        "_block",
-        "_block_flags",
-        "_block_stream",
-        "_decoder",
+        "_blocks",
         "_has_greeted",
         "_is_over",
         "_is_reading",
         "_max_streams",
-        "_n_continuations",
         "_n_idle",
         "_next",
         "_now_ns",
@@ -102,9 +97,7 @@ class Http2Session:
         self._out = Outgoing(_GREETING)
         self._rest = b""
         self._received_bytes = 0
-        self._decoder: Decoder | None = Decoder(max_list_bytes=MAX_HEAD_BYTES)  # None: blocks speak for themselves.
-        self._block = b""  # A header block that has not come whole, of ``_block_stream``.
-        self._block_stream = self._block_flags = self._n_continuations = 0
+        self._blocks = Blocks()
         self._n_idle = 0
 
     # What the owner calls.
@@ -148,6 +141,7 @@ class Http2Session:
         stream.is_head = is_head
         stream.keeps_body = keeps_body
         stream.head = NO_HEAD
+        stream.events = None
         stream.body_bytes = 0
         if stream.parts:
             stream.parts = []
@@ -224,7 +218,7 @@ class Http2Session:
     def _read(self, data: bytes) -> int:
         """Act on every whole frame; return where the first incomplete one begins."""
         at, end = 0, len(data)
-        streams, unpack = self._streams, h2.HEADER.unpack_from
+        streams, blocks, unpack = self._streams, self._blocks, h2.HEADER.unpack_from
         while end - at >= h2.HEADER_BYTES:
             word, flags, number = unpack(data, at)
             start = at + h2.HEADER_BYTES
@@ -236,13 +230,23 @@ class Http2Session:
             at = stop
             kind = word & 0xFF
             stream = streams.get(number)
-            if stream is None or self._block_stream:
+            if stream is None or blocks.stream:
                 self._take_frame(kind, flags, number & h2.MAX_STREAM, data[start:stop])
             elif kind == h2.DATA and not flags & h2.PADDED:
-                self._take_data(stream, flags, stop - start, data[start:stop])
-            elif kind == h2.HEADERS and flags == h2.END_HEADERS and stream.head is NO_HEAD and self._decoder is None:
+                if flags & h2.END_STREAM and stop - start == stream.head.length and not stream.body_bytes:
+                    # The usual answer: all of its body in one frame, which is its last.
+                    stream.body_bytes = stop - start
+                    if stream.keeps_body:
+                        stream.parts = [data[start:stop]]
+                    self._received_bytes += stop - start
+                    if self._received_bytes >= WINDOW_STEP:
+                        self._open_window()
+                    self._end(number, stream)
+                else:
+                    self._take_data(stream, flags, stop - start, data[start:stop])
+            elif kind == h2.HEADERS and flags == h2.END_HEADERS and blocks.is_contextless and stream.head is NO_HEAD:
                 head = remembered_head(data[start:stop])
-                if head is not None and head.status >= 200:
+                if head is not None and head.is_plain:
                     stream.head = head
                     stream.has_answer_bytes = True
                 else:
@@ -261,10 +265,13 @@ class Http2Session:
         if data:
             self._n_idle = 0
             stream.body_bytes += len(data)
-            if stream.keeps_body:
-                stream.parts.append(data)
-            if stream.body_bytes > MAX_BODY_BYTES:
+            if stream.events is not None:
+                self._take_events(stream, stream.events, data)
+            elif stream.body_bytes > MAX_BODY_BYTES:
                 self._fault_stream(stream, h2.CANCEL, failures.TOO_LARGE)
+            elif stream.keeps_body:
+                stream.parts.append(data)
+            if not stream.is_busy:
                 return
         else:
             self._count_idle()
@@ -273,25 +280,28 @@ class Http2Session:
         elif flags & h2.END_STREAM:
             self._finish(stream)
 
+    def _take_events(self, stream: Stream, reader: EventReader, data: bytes) -> None:
+        """An event stream may run for hours; each of its events is bounded."""
+        try:
+            events = reader.feed(data)
+        except EventTooLarge:
+            self._fault_stream(stream, h2.CANCEL, failures.TOO_LARGE)
+            return
+        if events:
+            self.owner.events_received(stream, events, self._now_ns)
+
     def _take_block(self, number: int, flags: int, block: bytes) -> None:
         """A complete header block: a head, an interim head, or trailers."""
         stream = self._streams.get(number)
-        head: Http2Head | None = None
         try:
-            fields = None if self._decoder is None else self._decoder.decode(block)
-            if stream is None:
-                self._stray(number)
-                return
-            if stream.head is NO_HEAD:
-                head = known_head(block) if fields is None else decoded_head(fields)
+            head = self._blocks.read(number, block, is_head=stream is not None and stream.head is NO_HEAD)
         except HeadError:
             assert stream is not None
             self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
             return
-        except HeadersTooLarge as exc:
-            raise h2.Fault(h2.ENHANCE_YOUR_CALM, str(exc), failure=failures.TOO_LARGE, stream=number) from exc
-        except HpackError as exc:
-            raise h2.Fault(h2.COMPRESSION_ERROR, str(exc)) from exc
+        if stream is None:
+            self._stray(number)
+            return
         stream.has_answer_bytes = True
         if head is not None and head.status < 200:
             self._pass_over(stream, head, flags)
@@ -301,6 +311,7 @@ class Http2Session:
             self._n_idle = 0
             if head is not None:
                 stream.head = head
+                stream.events = EventReader() if head.is_event_stream else None
             if flags & h2.END_STREAM:
                 self._finish(stream)
 
@@ -311,14 +322,14 @@ class Http2Session:
             self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)
 
     def _take_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if self._block_stream and (kind != h2.CONTINUATION or number != self._block_stream):
+        if self._blocks.stream and (kind != h2.CONTINUATION or number != self._blocks.stream):
             raise h2.Fault(h2.PROTOCOL_ERROR, "a header block is interrupted")
         if kind == h2.DATA:
             self._take_padded_data(number, flags, payload)
         elif kind == h2.HEADERS:
             self._begin_block(number, flags, h2.unpadded(payload, flags))
         elif kind == h2.CONTINUATION:
-            self._continue_block(flags, payload)
+            self._continue_block(number, flags, payload)
         elif kind == h2.RST_STREAM:
             self._take_reset(number, payload)
         elif kind == h2.WINDOW_UPDATE:
@@ -348,23 +359,13 @@ class Http2Session:
     def _begin_block(self, number: int, flags: int, block: bytes) -> None:
         if flags & h2.END_HEADERS:
             self._take_block(number, flags, block)
-            return
-        if not number:
-            raise h2.Fault(h2.PROTOCOL_ERROR, "a header block belongs to no stream")
-        self._block, self._block_stream, self._block_flags, self._n_continuations = block, number, flags, 0
+        else:
+            self._blocks.begin(number, flags, block)
 
-    def _continue_block(self, flags: int, payload: bytes) -> None:
-        number = self._block_stream
-        if not number:
-            raise h2.Fault(h2.PROTOCOL_ERROR, "CONTINUATION continues nothing")
-        self._block += payload
-        self._n_continuations += 1
-        if len(self._block) > MAX_HEAD_BYTES or self._n_continuations > MAX_CONTINUATIONS:
-            text = "a header block does not end"
-            raise h2.Fault(h2.ENHANCE_YOUR_CALM, text, failure=failures.TOO_LARGE, stream=number)
-        if flags & h2.END_HEADERS:
-            block, self._block, self._block_stream = self._block, b"", 0
-            self._take_block(number, self._block_flags, block)
+    def _continue_block(self, number: int, flags: int, piece: bytes) -> None:
+        whole = self._blocks.add(flags, piece)
+        if whole is not None:
+            self._take_block(number, *whole)
 
     # Control frames.
 
@@ -396,7 +397,7 @@ class Http2Session:
         if number or (flags & h2.ACK and payload):
             raise h2.Fault(h2.FRAME_SIZE_ERROR, "SETTINGS of a stream, or an acknowledgement that says something")
         if flags & h2.ACK:
-            self._decoder = None  # Its table has no room from here on (§4.3.1), nor can it get any.
+            self._blocks.forget_table()
             return
         self._count_idle()
         values = h2.read_settings(payload)
@@ -452,8 +453,13 @@ class Http2Session:
         length = stream.head.length
         if length != stream.body_bytes and length != UNKNOWN_LENGTH and not stream.is_head:
             self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)  # §8.1.1
-            return
-        del self._streams[stream.number]
+        else:
+            self._end(stream.number, stream)
+
+    def _end(self, number: int, stream: Stream) -> None:
+        """The answer is complete and as it should be."""
+        del self._streams[number]
+        self._n_idle = 0
         if stream.unsent and self._out.is_sending(stream):
             self._out.reset(stream, h2.NO_ERROR)  # §8.1: it answered early and wants no more of the request.
         self.n_answered += 1

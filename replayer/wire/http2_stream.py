@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from replayer import failures
 from replayer.wire.heads import NO_HEAD, Head
+from replayer.wire.sse import EventReader, ServerEvent
 
 if TYPE_CHECKING:
     from replayer.wire.http2_session import Http2Session
@@ -33,6 +34,9 @@ class Owner(Protocol):
     def response_received(self, stream: Stream, end_ns: int) -> None:
         """The answer is complete; its facts are attributes of ``stream`` until its next ``send``."""
 
+    def events_received(self, stream: Stream, events: list[ServerEvent], end_ns: int) -> None:
+        """An event stream that is still open brought so much."""
+
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         """The request ended without a complete answer; the session may go on."""
 
@@ -47,7 +51,7 @@ class Stream:
     """One request and its answer at a time; implements ``replayer.user.port.Connection``.
 
     Attributes:
-        head, body, body_bytes, is_busy, has_answer_bytes: as of an ``http1.Http1Connection``.
+        head, body, body_bytes, events, is_busy, has_answer_bytes: as of an ``http1.Http1Connection``.
         session: what it is a part of.
         data: what was sent last; number: its stream's.
         parts: of the body, as far as it has come; unsent: what of ``data`` has not found room.
@@ -63,6 +67,7 @@ class Stream:
         "body_bytes",
         "data",
         "deadline_ns",
+        "events",
         "has_answer_bytes",
         "head",
         "intended_ns",
@@ -88,6 +93,7 @@ class Stream:
         self.data = b""
         self.head: Head = NO_HEAD
         self.parts: list[bytes] = []
+        self.events: EventReader | None = None
         self.body_bytes = 0
         self.is_head = self.keeps_body = False
         self.is_busy = self.is_watched = self.is_retry = self.is_refused = self.was_reused = False

@@ -78,6 +78,7 @@ class ReferenceWire:
         sockets: Tally,
         on_error: Callable[[BaseException], None],
         count: Callable[[str], None],
+        max_message_bytes: int,
     ) -> None:
         self._loop = loop
         self._reach = reach
@@ -85,6 +86,7 @@ class ReferenceWire:
         self._tasks = Tasks(loop, on_error)
         self._connections = connections
         self._sockets = sockets
+        self._max_message_bytes = max_message_bytes
         self._count = count
         self._live: set[ReferenceConnection] = set()
 
@@ -124,6 +126,7 @@ class ReferenceWire:
             subprotocols=subprotocols,
             offers_deflate=offers_deflate,
             tally=self._sockets,
+            max_message_bytes=self._max_message_bytes,
             start=self._tasks.start,
         )
         return socket, ReferenceAttempt(socket)

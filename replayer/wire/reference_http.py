@@ -20,14 +20,10 @@ from replayer.wire.causes import classify
 from replayer.wire.connect import Phase
 from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head
 from replayer.wire.http1 import MAX_BODY_BYTES, Owner
+from replayer.wire.sse import EventReader, EventTooLarge, event_reader
 from replayer.wire.tally import Tally
 
 _HEAD_TOO_LARGE = 431
-_PHASES = {
-    "connection.connect_tcp.complete": Phase.TLS,
-    "connection.start_tls.started": Phase.TLS,
-    "http_proxy.send_request_headers.started": Phase.PROXY,
-}
 
 
 class ReferenceConnection:
@@ -66,6 +62,7 @@ class ReferenceConnection:
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
             proxy=_proxy(proxy),
         )
+        self._is_tunnelled = proxy is not None and target.scheme == "https"
         # Subtle: with a proxy the name goes to the proxy; else only the checked address is connected to.
         self._hosts = (target.host,) if proxy is not None else target.addresses
         self.phase: Phase | None = Phase.TCP
@@ -75,6 +72,7 @@ class ReferenceConnection:
         self.has_answer_bytes = False
         self.is_alive = self.is_busy = self.is_watched = self.is_retry = False
         self.keeps_alive = True
+        self.events: EventReader | None = None
         self.n_sent = 0
         self.deadline_ns = self.intended_ns = self.actual_ns = 0
         self.request: Any = None
@@ -93,6 +91,7 @@ class ReferenceConnection:
         self.head = NO_HEAD
         self.body = b""
         self.body_bytes = 0
+        self.events = None
         self.has_answer_bytes = False
         self.is_busy = True
         self.n_sent += 1
@@ -157,18 +156,29 @@ class ReferenceConnection:
     async def _receive(self, response: httpx.Response, *, keeps_body: bool) -> None:
         self.has_answer_bytes = True
         self.head = head_of(response)
+        self.events = event_reader(self.head)
         parts = []
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:
             async for part in response.stream:
                 self.body_bytes += len(part)
-                if self.body_bytes > MAX_BODY_BYTES:
+                if self.events is not None:
+                    self._read_events(self.events, part)
+                elif self.body_bytes > MAX_BODY_BYTES:
                     raise _TooLarge
-                if keeps_body:
+                elif keeps_body:
                     parts.append(part)
         finally:
             await response.stream.aclose()
         self.body = b"".join(parts)
+
+    def _read_events(self, reader: EventReader, data: bytes) -> None:
+        try:
+            events = reader.feed(data)
+        except EventTooLarge as exc:
+            raise _TooLarge from exc
+        if events and self.is_busy:
+            self._owner.events_received(self, events, time.monotonic_ns())  # type: ignore[arg-type]
 
     def _complete(self) -> None:
         if not self.is_busy:
@@ -190,14 +200,20 @@ class ReferenceConnection:
 
     async def _trace(self, event: str, info: dict[str, Any]) -> None:
         """Follow httpcore's phases, which it tells of where a request carries the ``trace`` extension."""
-        if self.phase is not None:
-            self.phase = _PHASES.get(event, self.phase)
-        if event == "connection.connect_tcp.complete":
+        _, _, what = event.partition(".")
+        if what == "connect_tcp.complete":
             self._stream = info["return_value"]
-        if event == "connection.start_tls.complete":
+            self._advance(Phase.PROXY if self._is_tunnelled else Phase.TLS)
+        elif what == "start_tls.started":
+            self._advance(Phase.TLS)
+        elif what == "start_tls.complete":
             self._count("tls_full")
-        if event.endswith("send_request_headers.started") and not event.startswith("http_proxy"):
-            self.phase = None
+        elif what == "send_request_headers.started" and self.phase is not Phase.PROXY:
+            self.phase = None  # In the phase PROXY it is CONNECT that is sent.
+
+    def _advance(self, phase: Phase) -> None:
+        if self.phase is not None:
+            self.phase = phase
 
 
 class _TooLarge(Exception):
@@ -210,12 +226,14 @@ def request_from(data: bytes, target: TargetSpec, host: str, trace: Callable[...
     line, *fields = head.split(b"\r\n")
     method, path, _ = line.split(b" ", 2)
     headers = [(name, value.strip()) for name, _, value in (field.partition(b":") for field in fields)]
+    url = httpx.URL(scheme=target.scheme, host=host, port=target.port, path="/")
+    extensions = {"sni_hostname": target.host, "timeout": {}, "trace": trace}
+    if target.via < 0:
+        extensions["target"] = path  # As rendered, whatever httpx would make of it.
+    else:
+        url = url.copy_with(raw_path=path)  # A proxy's request line is made of the URL.
     return httpx.Request(
-        method.decode("latin-1"),
-        httpx.URL(scheme=target.scheme, host=host, port=target.port, path="/"),
-        headers=headers,
-        stream=httpx.ByteStream(body),
-        extensions={"target": path, "sni_hostname": target.host, "timeout": {}, "trace": trace},
+        method.decode("latin-1"), url, headers=headers, stream=httpx.ByteStream(body), extensions=extensions
     )
 
 

@@ -6,9 +6,11 @@ import asyncio
 import socket
 import ssl
 import time
+from base64 import b64decode
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -16,6 +18,7 @@ from websockets.exceptions import (
     InvalidHandshake,
     InvalidMessage,
     InvalidStatus,
+    ProxyError,
 )
 from websockets.frames import EXTERNAL_CLOSE_CODES
 from websockets.typing import Subprotocol
@@ -28,7 +31,7 @@ from replayer.wire.connect import Phase
 from replayer.wire.frames import ABNORMAL_CLOSURE
 from replayer.wire.proxy import ProxyRefused
 from replayer.wire.tally import Tally
-from replayer.wire.websocket import MAX_MESSAGE_BYTES, SocketOwner
+from replayer.wire.websocket import SocketOwner
 
 _BREACHES = {1002: failures.PROTOCOL, 1007: failures.PROTOCOL, 1009: failures.TOO_LARGE}
 """Codes with which a client ends a socket because of what the server sent (RFC 6455 §7.4.1)."""
@@ -53,6 +56,7 @@ class ReferenceSocket:
         subprotocols: tuple[str, ...],
         offers_deflate: bool,
         tally: Tally,
+        max_message_bytes: int,
         start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._owner: SocketOwner = owner
@@ -64,6 +68,7 @@ class ReferenceSocket:
         self._subprotocols = subprotocols
         self._offers_deflate = offers_deflate
         self._tally = tally
+        self._max_message_bytes = max_message_bytes
         self._start = start
         self._socket: ClientConnection | None = None
         self._unsent: asyncio.Queue[bytes | str | None] = asyncio.Queue()
@@ -134,6 +139,8 @@ class ReferenceSocket:
             self._refuse(failures.status_failure(status), status, time.monotonic_ns())
         except InvalidMessage as exc:
             self._refuse(_failure_of(exc), 0, time.monotonic_ns())
+        except ProxyError:
+            self._refuse(failures.PROXY_REFUSED, 0, time.monotonic_ns())
         except InvalidHandshake:
             self._refuse(failures.PROTOCOL, 101, time.monotonic_ns())
         except (OSError, EOFError, ProxyRefused) as exc:
@@ -147,15 +154,13 @@ class ReferenceSocket:
         options: dict[str, Any] = {} if self._context is None else {"ssl": self._context, "server_hostname": spec.host}
         if self._proxy is None:
             options["sock"] = await self._tcp()
-        else:
-            options["host"], options["port"] = self._proxy.addresses[0], self._proxy.port
         self.phase = None if self._context is None else Phase.TLS
         connection = await _Connect(
             f"{scheme}://{authority}{self._target.decode('latin-1')}",
             additional_headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers],
             subprotocols=[Subprotocol(name) for name in self._subprotocols] or None,
             compression="deflate" if self._offers_deflate else None,
-            max_size=MAX_MESSAGE_BYTES,
+            max_size=self._max_message_bytes,
             user_agent_header=None,
             open_timeout=None,
             ping_interval=None,
@@ -262,7 +267,9 @@ class _Connect(connect):
 
 def _proxy_url(proxy: ProxySpec) -> str:
     host = f"[{proxy.addresses[0]}]" if ":" in proxy.addresses[0] else proxy.addresses[0]
-    return f"http://{host}:{proxy.port}"
+    login = b64decode(proxy.authorization.removeprefix(b"Basic ")).decode()
+    user, colon, password = login.partition(":")
+    return f"http://{quote(user, safe='')}{colon}{quote(password, safe='')}{'@' * bool(login)}{host}:{proxy.port}"
 
 
 def _failure_of(exc: InvalidMessage) -> str:

@@ -37,6 +37,7 @@ from replayer.wire.deflate import DeflateStreams
 from replayer.wire.frames import (
     ABNORMAL_CLOSURE,
     CLOSE,
+    MAX_MESSAGE_BYTES,
     MESSAGE_TOO_BIG,
     PING,
     PONG,
@@ -51,8 +52,6 @@ from replayer.wire.frames_reader import FrameReader
 from replayer.wire.tally import Tally
 from replayer.wire.websocket_handshake import HandshakeAnswer, Opening, key_from
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Hard cap of one message, after inflation; a larger one closes the socket with 1009."""
 MAX_UNSENT_BYTES = 1024 * 1024
 """How much of earlier messages may wait for the server to read before the next send ends the socket."""
 CLOSE_S = 10.0
@@ -99,7 +98,7 @@ class WebSocketConnection(asyncio.Protocol):
         subprotocols: offered in order.
         offers_deflate: whether permessage-deflate is offered (RFC 7692).
         tally: counts the sockets that are open.
-        max_message_bytes: of one message, after inflation.
+        max_message_bytes: of one message, after inflation; a larger one closes the socket with 1009.
 
     Attributes:
         failure: the class of a socket that ended for a breach of the server or because the server did not read; "" for
@@ -228,6 +227,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._tally.n_wires += 1
         if self._opening is None:
             transport.abort()  # Given up in the meantime.
         else:
@@ -262,6 +262,7 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         now_ns = time.monotonic_ns()
         self._transport = None
+        self._tally.n_wires -= 1
         if self._is_paused:
             self._is_paused = False
             self._tally.n_paused -= 1

@@ -25,6 +25,8 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\Z")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
+_MAX_ACCEPTED = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandshakeAnswer:
@@ -43,6 +45,10 @@ class HandshakeAnswer:
     deflate: DeflateTerms | None = None
     subprotocol: str = ""
     breach: Breach | None = None
+
+
+_accepted: dict[tuple[bytes, bytes, tuple[tuple[str, ...], bool]], HandshakeAnswer] = {}
+"""By what stands before and behind the accept, and what was offered: a server says the same to each of its sockets."""
 
 
 def key_from(nonce: bytes) -> bytes:
@@ -118,10 +124,20 @@ class Opening:
         split = head_from(self._held)
         if split is None:
             return None
-        answer = read_answer(
-            split[0], key=self._key, subprotocols=self._subprotocols, offers_deflate=self._offers_deflate
-        )
-        return answer, split[1]
+        return self._judge(split[0]), split[1]
+
+    def _judge(self, head: bytes) -> HandshakeAnswer:
+        """Return what a head says; one that differs from an accepted one in the accept alone is not read again."""
+        offered = (self._subprotocols, self._offers_deflate)
+        before, accept, after = head.partition(accept_of(self._key))
+        if accept and (known := _accepted.get((before, after, offered))) is not None:
+            return known
+        answer = read_answer(head, key=self._key, subprotocols=self._subprotocols, offers_deflate=self._offers_deflate)
+        if answer.status == 101 and answer.breach is None and not answer.set_cookies:
+            if len(_accepted) >= _MAX_ACCEPTED:
+                _accepted.clear()
+            _accepted[before, after, offered] = answer
+        return answer
 
 
 def head_from(data: bytes) -> tuple[bytes, bytes] | None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
+from replayer.wire.frames import MAX_MESSAGE_BYTES
 from replayer.wire.tally import Tally
 
 
@@ -71,6 +72,7 @@ def open_wire(
     sockets: Tally,
     on_error: Callable[[BaseException], None],
     count: Callable[[str], None],
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> Wire:
     """Return the wire of a worker.
 
@@ -78,11 +80,28 @@ def open_wire(
         connections, sockets: count what is open.
         on_error: hears of an error of our own.
         count: adds one to a counter of the run.
+        max_message_bytes: of one received WebSocket message, inflated.
     """
     if kind is WireKind.REFERENCE:
         from replayer.wire.reference import ReferenceWire  # httpx costs 0.2 s of every other worker's start.
 
-        return ReferenceWire(loop, reach, connections=connections, sockets=sockets, on_error=on_error, count=count)
+        return ReferenceWire(
+            loop,
+            reach,
+            connections=connections,
+            sockets=sockets,
+            on_error=on_error,
+            count=count,
+            max_message_bytes=max_message_bytes,
+        )
     from replayer.wire.fast import FastWire
 
-    return FastWire(loop, reach, connections=connections, sockets=sockets, on_error=on_error, count=count)
+    return FastWire(
+        loop,
+        reach,
+        connections=connections,
+        sockets=sockets,
+        on_error=on_error,
+        count=count,
+        max_message_bytes=max_message_bytes,
+    )

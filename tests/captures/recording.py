@@ -22,10 +22,11 @@ class Tape:
 
     Args:
         redaction: is it on, policy file, key file.
+        status_fd: where status lines go; -1: nowhere.
     """
 
-    def __init__(self, path: Path, *, redaction: tuple[bool, str, str] = (True, "", "")) -> None:
-        self._status_fd = os.open(os.devnull, os.O_WRONLY)
+    def __init__(self, path: Path, *, redaction: tuple[bool, str, str] = (True, "", ""), status_fd: int = -1) -> None:
+        self._status_fd = os.open(os.devnull, os.O_WRONLY) if status_fd < 0 else status_fd
         self.sink = Sink(path, self._status_fd)
         self._n_flows = 0
         self._now_ns = 0

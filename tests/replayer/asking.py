@@ -12,6 +12,7 @@ import uvloop
 
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
+from replayer.wire.frames import MAX_MESSAGE_BYTES
 from replayer.wire.tally import Tally
 from replayer.wire.wires import Wire, WireKind, open_wire
 
@@ -138,6 +139,7 @@ class AskingWire:
             sockets=self.sockets,
             on_error=self._errors.append,
             count=self._count,
+            max_message_bytes=MAX_MESSAGE_BYTES,
         )
         return self
 

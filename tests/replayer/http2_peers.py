@@ -14,6 +14,7 @@ from replayer.wire import http2_frames as frames
 from replayer.wire.hpack import encode_field
 from replayer.wire.http2_session import Http2Session
 from replayer.wire.http2_stream import Owner, Stream
+from replayer.wire.sse import ServerEvent
 
 Fields = Sequence[tuple[bytes, bytes]]
 OK: Fields = ((b":status", b"200"), (b"content-type", b"application/json"))
@@ -37,6 +38,9 @@ class Listener:
 
     def response_received(self, stream: Stream, end_ns: int) -> None:
         self.told.append(("response", (stream.number, stream.head.status, stream.body)))
+
+    def events_received(self, stream: Stream, events: list[ServerEvent], end_ns: int) -> None:
+        self.told.append(("events", [event.data for event in events]))
 
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         self.told.append(("failed", (stream.number, failure)))

@@ -47,7 +47,7 @@ def test_options_that_cannot_be_are_a_config_error(arguments: tuple[str, ...], c
         ((*TARGET, "--max-gap", "5"), "is not a duration"),
         ((*TARGET, "--shape", "brust"), "the shapes are recorded"),
         ((*TARGET, "--pacing", "slow"), "'think', 'timeline', 'asap'"),
-        ((*TARGET, "--read-only"), "No such option"),
+        ((*TARGET, "--redo-only"), "No such option"),
     ],
 )
 def test_what_click_refuses_exits_with_2(arguments: tuple[str, ...], complaint: str) -> None:

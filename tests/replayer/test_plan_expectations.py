@@ -100,6 +100,8 @@ ERRORS = [
     ([{"data": 1}, {"errors": [{}]}], True),
     ({"type": "next", "payload": {"errors": [{"message": "x"}]}}, True),
     ({"type": "next", "payload": {"data": 1}}, False),
+    ({"kind": "ack", "id": 3, "data": [{"error": "refused"}]}, True),
+    ({"data": [{"id": 1, "error": "of an item"}]}, False),
     ("error", False),
 ]
 

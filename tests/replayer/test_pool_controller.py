@@ -13,7 +13,7 @@ from analysis.slotcodec import slot_to_body
 from analysis.slots import SecondSlot
 from captures.errors import ConfigError
 from captures.units import NS_PER_MS, NS_PER_S
-from replayer.pool.controller import LEASE_NS, RENEWAL_NS, Controller, Ending, Patience, Phase
+from replayer.pool.controller import LEASE_NS, RENEWAL_NS, Controller, Ending, OnLoss, Patience, Phase
 from replayer.pool.executors.executor import Exited, Received, Report
 from replayer.pool.protocol import FrameBuffer, Kind, encode
 
@@ -53,13 +53,13 @@ class Paper:
 class Play:
     """A controller with two workers, its executor, and a clock that the test turns."""
 
-    def __init__(self, n_workers: int = 2, *, undone: str | None = None) -> None:
+    def __init__(self, n_workers: int = 2, *, undone: str | None = None, on_loss: OnLoss = OnLoss.ABORT) -> None:
         self.paper = Paper()
         self.slots: list[SecondSlot] = []
         self.patience = Patience()
         self.now_ns = START_NS
         self.controller = Controller(
-            self.paper, on_slot=self.slots.append, shortfall=lambda _: undone, patience=self.patience
+            self.paper, on_slot=self.slots.append, shortfall=lambda _: undone, patience=self.patience, on_loss=on_loss
         )
         self.controller.prepare([{"worker": number} for number in range(n_workers)], now_ns=self.now_ns)
 
@@ -289,3 +289,14 @@ def test_warnings_of_workers_are_kept_for_people() -> None:
 def test_no_workers_is_refused() -> None:
     with pytest.raises(ConfigError, match="no workers"):
         Controller(Paper(), on_slot=print).prepare([], now_ns=0)
+
+
+def test_with_continue_the_others_play_on_when_a_worker_is_lost() -> None:
+    play = Play(on_loss=OnLoss.CONTINUE).run()
+    play.exit(0, -9)
+    assert play.paper.told(Kind.STOP) == []
+    assert play.controller.lost == (0,)
+    play.slot(1, 3)
+    play.hear(1, Kind.DONE, {})
+    assert play.is_over()
+    assert play.controller.ending is Ending.LOST, "such a run cannot pass"

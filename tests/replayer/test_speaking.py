@@ -16,6 +16,7 @@ from captures.sessions import load_capture
 from replayer.options.wire import HttpVersion
 from replayer.plan.compile import compile_plan
 from replayer.speaking import differences, recorded_http, spoken_to
+from replayer.stored_plans import facts_of_capture
 from replayer.targets import TargetSpec
 from tests.commands import ROOT, run_rushhour
 from tests.replayer.nginx import Nginx, needs_nginx, running_nginx
@@ -29,7 +30,8 @@ REMOTE = TargetSpec(scheme="http", host="shop.test", port=80, addresses=("10.0.0
 @pytest.mark.parametrize(("version", "spoken"), [("HTTP/1.1", "1.1"), ("HTTP/2.0", "2"), ("h2", "2"), ("HTTP/3", "2")])
 def test_capture_knows_what_was_spoken_to_each_origin(tmp_path: Path, version: str, spoken: str) -> None:
     capture = load_capture(write_visit(tmp_path / "visit.rush", http_version=version))
-    assert recorded_http(compile_plan(capture), capture) == (spoken,)
+    plan = compile_plan(capture)
+    assert recorded_http(plan, capture) == recorded_http(plan, facts_of_capture(capture)) == (spoken,)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,6 @@ def test_capture_knows_what_was_spoken_to_each_origin(tmp_path: Path, version: s
         (HttpVersion.AUTO, "2", LOCAL, "h2", "1.1"),  # Without TLS nothing is offered.
         (HttpVersion.HTTP_1_1, "2", SECURE, "h2", "1.1"),
         (HttpVersion.HTTP_2, "1.1", SECURE, "h2", "2"),
-        (HttpVersion.HTTP_2, "1.1", SECURE, "", "2"),  # Nobody answered: the run will tell why.
         (HttpVersion.HTTP_2, "1.1", LOCAL, "", "2"),
     ],
 )
@@ -53,7 +54,7 @@ def test_version_is_as_recorded_where_it_is_offered_or_as_asked_for(
     assert settled == replace(target, http=spoken)
 
 
-@pytest.mark.parametrize(("target", "alpn"), [(SECURE, "http/1.1"), (REMOTE, "")])
+@pytest.mark.parametrize(("target", "alpn"), [(SECURE, "http/1.1"), (SECURE, ""), (REMOTE, "")])
 def test_http_2_that_cannot_be_is_refused_before_the_run(target: TargetSpec, alpn: str) -> None:
     with pytest.raises(ConfigError, match="--http 2"):
         spoken_to([target], ["2"], HttpVersion.HTTP_2, lambda _: alpn)

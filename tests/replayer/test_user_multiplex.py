@@ -67,7 +67,10 @@ class Http2Port(FakePort):
     settings: dict[str, int] = field(default_factory=dict)
 
     def after(self, ms: float, call: Callable[[], object]) -> None:
-        self.call_at(self.clock_ns + int(ms * NS_PER_MS), lambda _argument, _due: call(), None)
+        def due(_argument: None, _due_ns: int) -> None:
+            call()
+
+        self.call_at(self.clock_ns + int(ms * NS_PER_MS), due, None)
 
     def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
         if self.refuse:

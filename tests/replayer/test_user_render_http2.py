@@ -38,7 +38,8 @@ def read(data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
     end = 5 + int.from_bytes(data[:3])
     body = data[end:]
     assert data[3] == 1 and data[4] == (END_HEADERS if body else END_HEADERS | END_STREAM)
-    return [tuple(field) for field in Decoder(max_header_list_size=1 << 20).decode(data[5:end], raw=True)], body
+    fields = Decoder(max_header_list_size=1 << 20).decode(data[5:end], raw=True)
+    return [(bytes(name), bytes(value)) for name, value in fields], body
 
 
 def sent(request: RequestTemplate, values: list[bytes | None]) -> dict[bytes, bytes]:

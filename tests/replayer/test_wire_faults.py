@@ -51,10 +51,10 @@ def asked(
     return outcome
 
 
-def asked_of(kind: WireKind, serve: Serve, **limits: float) -> Outcome:
+def asked_of(kind: WireKind, serve: Serve, *, request_s: float = 20.0) -> Outcome:
     async def main() -> Outcome:
         async with serving(serve) as port, AskingWire(kind) as wire:
-            return await wire.asker(target_at(port)).asked(**limits)
+            return await wire.asker(target_at(port)).asked(request_s=request_s)
 
     outcome = run(main)
     assert isinstance(outcome, Outcome)

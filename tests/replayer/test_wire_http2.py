@@ -13,13 +13,14 @@ import uvloop
 from replayer.reach import Offers, Reach, TlsSettings
 from replayer.targets import TargetSpec
 from replayer.wire import http2_frames as frames
-from replayer.wire.alpn import negotiated
 from replayer.wire.connect import Dialer
+from replayer.wire.greeting import greet
 from replayer.wire.http2 import Http2Connection
 from replayer.wire.http2_session import Http2Session
 from replayer.wire.http2_stream import Stream
+from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
-from tests.fakes_server import Serve, closed_port, reset, serving
+from tests.fakes_server import Serve, reset, serving
 from tests.replayer.http2_peers import rendered
 from tests.replayer.nginx import Nginx, needs_nginx, running_nginx
 
@@ -38,6 +39,9 @@ class Listener:
 
     def response_received(self, stream: Stream, end_ns: int) -> None:
         self.told.put_nowait(("response", stream))
+
+    def events_received(self, stream: Stream, events: list[ServerEvent], end_ns: int) -> None:
+        """Asked for by no test here."""
 
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         self.told.put_nowait(("failed", failure))
@@ -134,13 +138,11 @@ def test_nginx_says_goodbye_after_so_many_requests_and_none_is_lost(nginx: Nginx
 def test_what_a_target_chooses_is_told_without_a_request(nginx: Nginx, tmp_path: Path) -> None:
     before = len(nginx.log())
     reach = Reach(tls=TlsSettings(ca_file=nginx.ca_file))
-    assert negotiated(target_of(nginx.port), reach, timeout_ns=5 * SECOND_NS) == "h2"
-    assert negotiated(target_of(nginx.port), Reach(), timeout_ns=5 * SECOND_NS) == ""  # An authority nobody trusts.
-    assert negotiated(target_of(closed_port()), reach, timeout_ns=5 * SECOND_NS) == ""
+    assert greet(target_of(nginx.port), reach, timeout_ns=5 * SECOND_NS).alpn == "h2"
     assert len(nginx.log()) == before
     with running_nginx(tmp_path, is_http2=False) as old:
         reach = Reach(tls=TlsSettings(ca_file=old.ca_file))
-        assert negotiated(target_of(old.port), reach, timeout_ns=5 * SECOND_NS) == "http/1.1"
+        assert greet(target_of(old.port), reach, timeout_ns=5 * SECOND_NS).alpn == "http/1.1"
 
         async def main() -> None:
             listener = Listener()

@@ -29,7 +29,7 @@ def data_frame(data: bytes, *, stream: int = 1, flags: int = frames.END_STREAM) 
 def code_of_goodbye(pair: Pair) -> int:
     """Return the error code of the GOAWAY that we sent last."""
     kind, _, _, payload = sent_frames(pair.wire.take())[-1]
-    assert kind == frames.GOAWAY and pair.wire.ended == "closed"
+    assert (kind, pair.wire.ended) == (frames.GOAWAY, "closed")
     code: int = frames.PAIR.unpack_from(payload)[1]
     return code
 
@@ -189,6 +189,17 @@ def test_head_may_come_in_many_frames(size: int) -> None:
     assert pair.listener.told == ANSWERED
 
 
+def test_event_stream_is_told_event_by_event_and_kept_nowhere() -> None:
+    pair = Pair()
+    stream = pair.ask()
+    pair.feed(headers_frame([(b":status", b"200"), (b"content-type", b"text/event-stream")]))
+    pair.feed(data_frame(b"data: 1\n\ndata: 2\n\nda", flags=0) + data_frame(b"ta: 3\n\n", flags=0))
+    assert pair.listener.told == [("events", [b"1", b"2"]), ("events", [b"3"])] and stream.is_busy
+    assert stream.body == b"" and stream.body_bytes == 27
+    pair.feed(data_frame(b""))
+    assert pair.listener.of("response") == [(1, 200, b"")]
+
+
 # Room.
 
 
@@ -255,6 +266,11 @@ def test_connection_window_is_opened_again_before_it_is_used_up(monkeypatch: pyt
         pair.server.send_data(stream.number, b"x" * 500, pad_length=99)  # Padding counts too.
     pair.exchange()
     assert before - pair.server.outbound_flow_control_window < 1000 and stream.body_bytes == 1500
+    for _ in range(5):
+        stream = pair.ask(keeps_body=False)
+        pair.answer(stream, b"x" * 500, [*OK, (b"content-length", b"500")])
+        pair.exchange()
+    assert before - pair.server.outbound_flow_control_window < 1000 and pair.session.n_answered == 5
 
 
 # Ends.
@@ -276,10 +292,10 @@ def test_goaway_in_flight_lets_old_streams_end_and_refuses_the_others() -> None:
     first, second = pair.ask(), pair.ask()
     pair.feed(frames.frame(frames.GOAWAY, 0, 0, frames.PAIR.pack(first.number, frames.NO_ERROR)))
     assert pair.listener.told == [("failed", (3, "eof")), ("room", False)] and second.is_refused
-    assert not pair.session.has_room() and not pair.wire.ended
+    assert (pair.session.has_room(), pair.wire.ended) == (False, "")
     pair.answer(first)
     pair.to_us()
-    assert pair.listener.of("response") == [(1, 200, b"{}")] and pair.wire.ended == "closed"
+    assert (pair.listener.of("response"), pair.wire.ended) == ([(1, 200, b"{}")], "closed")
 
 
 def test_early_answer_is_taken_and_the_rest_of_the_body_is_not_sent() -> None:

@@ -12,8 +12,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+from replayer.wire.frames import MAX_MESSAGE_BYTES
 from replayer.wire.tally import Tally
-from replayer.wire.websocket import MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES, WebSocketConnection
+from replayer.wire.websocket import MAX_UNSENT_BYTES, WebSocketConnection
 from replayer.wire.websocket_handshake import accept_of
 from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
 from tests.replayer.listening import Listener, opened, run
@@ -170,27 +171,29 @@ BOMB = _BOMB.compress(bytes(2 * MAX_MESSAGE_BYTES)) + _BOMB.flush(zlib.Z_SYNC_FL
 def test_breaches_of_the_protocol_close_the_socket_and_tell_the_server_why(
     frames: tuple[bytes, ...], extension: str, closed: tuple[Any, ...]
 ) -> None:
-    heard = bytearray()
+    heard: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.extend(await reader.read())
+        heard.put_nowait(await _client_frame(reader))
 
     server = _upgraded(*frames, then=listen, extension=extension)
-    assert _told(server, 2, offers_deflate=bool(extension)) == [("opened",), closed]
-    assert heard[:2] == b"\x88\x82"
-    assert int.from_bytes(bytes(a ^ b for a, b in zip(heard[6:8], heard[2:4], strict=True))) == closed[1]
+    assert _told(server, 2, heard, offers_deflate=bool(extension)) == [
+        ("opened",),
+        closed,
+        (0x8, closed[1].to_bytes(2, "big")),
+    ]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1008, 1011, 1012, 1013, 3000, 4999])
 def test_every_close_code_of_the_server_is_told_and_echoed(code: int) -> None:
-    heard = bytearray()
+    heard: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.extend(await reader.readexactly(8))
+        heard.put_nowait(await _client_frame(reader))
 
-    frame = b"\x88\x02" + code.to_bytes(2, "big")
-    assert _told(_upgraded(frame, then=listen), 2) == [("opened",), ("closed", code)]
-    assert int.from_bytes(bytes(a ^ b for a, b in zip(heard[6:8], heard[2:4], strict=True))) == code
+    payload = code.to_bytes(2, "big")
+    told = _told(_upgraded(b"\x88\x02" + payload, then=listen), 2, heard)
+    assert told == [("opened",), ("closed", code), (0x8, payload)]
 
 
 def test_close_without_a_code_is_1005() -> None:
@@ -369,7 +372,10 @@ def test_server_that_does_not_read_ends_the_socket_before_memory_grows() -> None
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport: Any = writer.transport
         transport.pause_reading()
-        await asyncio.Event().wait()  # Until the test is over.
+        try:
+            await asyncio.Event().wait()  # Until the test is over.
+        finally:
+            transport.abort()
 
     async def main() -> None:
         async with serving(_upgraded(then=deaf)) as port:
@@ -497,7 +503,10 @@ def _first_told(server: Serve) -> tuple[Any, ...]:
     return _told(server, 1)[0]
 
 
-def _told(server: Serve, n: int, **options: Any) -> list[tuple[Any, ...]]:
+def _told(
+    server: Serve, n: int, heard: asyncio.Queue[tuple[int, bytes]] | None = None, **options: Any
+) -> list[tuple[Any, ...]]:
+    """Return the first ``n`` things that a socket tells, and what the server heard of it."""
     told: list[tuple[Any, ...]] = []
 
     async def main() -> None:
@@ -505,6 +514,8 @@ def _told(server: Serve, n: int, **options: Any) -> list[tuple[Any, ...]]:
             listener = Listener()
             connection = opened(port, listener, **options)
             told.extend([await listener.next() for _ in range(n)])
+            if heard is not None:
+                told.append(await asyncio.wait_for(heard.get(), 10))
             connection.abort()
 
     run(main)

@@ -164,3 +164,39 @@ def test_the_library_accepts_our_request_and_we_its_answer() -> None:
     agreed, rest = taken
     assert agreed.breach is None and agreed.subprotocol == "chat" and rest == b""
     assert agreed.deflate is not None and agreed.deflate.server_bits == 11
+
+
+def opening(nonce: bytes, *, subprotocols: tuple[str, ...] = ()) -> tuple[Opening, bytes]:
+    """Return a handshake and the accept that answers it."""
+    key = key_from(nonce)
+    made = Opening(authority=b"x", target=b"/", headers=[], key=key, subprotocols=subprotocols, offers_deflate=False)
+    return made, accept_of(key)
+
+
+def test_an_answer_seen_before_is_accepted_only_with_the_accept_of_the_key() -> None:
+    head = b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+    for number in range(200):  # More heads than are kept, each twice.
+        for nonce in (b"%016d" % number, b"%016x" % number):
+            made, accept = opening(nonce)
+            taken = made.take(head.replace(b"S\r", b"%d\r" % number) % accept)
+            assert taken is not None and taken[0].breach is None
+    stranger, accept = opening(b"a stranger's one")
+    wrong = opening(b"somebody else's!")[1]
+    for value in (wrong, b"", accept[:-1], accept + b"x"):
+        taken = opening(b"a stranger's one")[0].take(head % value)
+        assert taken is not None and taken[0].breach is not None
+    taken = opening(b"a stranger's one", subprotocols=("chat",))[0].take(head % accept)
+    assert taken is not None and taken[0].breach is not None  # The same head, but a subprotocol was asked for.
+    taken = stranger.take(head % accept)
+    assert taken is not None and taken[0].breach is None
+
+
+def test_cookies_of_one_answer_are_not_those_of_another() -> None:
+    head = (
+        b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Set-Cookie: a=%d\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+    )
+    for number in (1, 2):
+        made, accept = opening(b"%016d" % number)
+        taken = made.take(head % (number, accept))
+        assert taken is not None and taken[0].set_cookies == [b"a=%d" % number]

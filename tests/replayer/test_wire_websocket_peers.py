@@ -134,6 +134,7 @@ def test_server_that_does_not_read_ends_the_socket_over_tls_too(authority: Autho
     async def deaf(socket: ServerConnection) -> None:
         socket.transport.pause_reading()
         await over.wait()
+        socket.transport.abort()
 
     async def main() -> None:
         async with serve(deaf, "127.0.0.1", 0, ssl=server_context(authority), close_timeout=0.1) as server:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from captures.convert.json_stream import WHOLE_CHARS, JsonReader
-from captures.convert.tape import KEPT_BYTES
+from captures.convert.json_stream import JsonReader
 from captures.errors import CaptureError
-from captures.records import Opcode, Origin, Peer
+from captures.records import Origin
 from captures.units import NS_PER_MS
 from tests.captures.convert_samples.hars import STARTED_NS, document, entry, message, socket, write_har
 from tests.captures.convert_samples.reading import SHARED, exchange_of, exchanges_of, imported
@@ -219,19 +216,6 @@ def test_a_request_without_an_answer_is_an_error(response: dict[str, Any], tmp_p
     assert exchange.error == response.get("_error", "no answer (status 0)")
 
 
-def test_why_playwright_says_a_request_failed_is_kept(tmp_path: Path) -> None:
-    failed = {"status": -1, "statusText": "", "_failureText": "net::ERR_CONNECTION_REFUSED"}
-    broken = {"_failureText": "net::ERR_ABORTED"}
-    entries = [entry(response=response) for response in (failed, broken)]
-    no_socket = entry("wss://shop.example/live", response=failed)
-    found = exchanges_of(imported(write_har(tmp_path / "one.har", *entries, no_socket, creator="Playwright"))[0])
-    assert [exchange.error for exchange in found] == [
-        "net::ERR_CONNECTION_REFUSED",
-        "net::ERR_ABORTED",
-        "net::ERR_CONNECTION_REFUSED (status 0)",
-    ]
-
-
 def test_missing_parts_are_no_obstacle(tmp_path: Path) -> None:
     bare = {"request": {"url": "https://shop.example/"}, "response": {"status": 204}, "startedDateTime": "2024-05-01"}
     lonely = {"request": {"url": "https://shop.example/2", "method": "PUT"}}
@@ -239,196 +223,6 @@ def test_missing_parts_are_no_obstacle(tmp_path: Path) -> None:
     first, second = exchanges_of(capture)
     assert (first.method, first.status, first.error) == ("GET", 204, "")
     assert (second.method, second.status, second.error) == ("PUT", None, "no answer (status 0)")
-
-
-# Bodies
-
-
-@pytest.mark.parametrize(
-    ("content", "data"),
-    [
-        ({"mimeType": "text/plain", "text": "größe"}, "größe".encode()),
-        ({"mimeType": "text/plain; charset=ISO-8859-1", "text": "größe"}, "größe".encode("latin-1")),
-        ({"mimeType": "text/plain; charset=martian", "text": "größe"}, "größe".encode()),
-        ({"mimeType": "image/png", "text": "iVBORw0KGgo=", "encoding": "base64"}, b"\x89PNG\r\n\x1a\n"),
-        ({"mimeType": "image/png", "text": "iVBO\r\nRw0KGgo", "encoding": "BASE64"}, b"\x89PNG\r\n\x1a\n"),
-        ({"mimeType": "application/json", "text": {"a": [1]}}, b'{"a":[1]}'),  # parsed by the exporter
-        ({"mimeType": "text/plain", "text": "\ud83d"}, b"\xed\xa0\xbd"),
-    ],
-)
-def test_bodies_become_bytes(content: dict[str, Any], data: bytes, tmp_path: Path) -> None:
-    body = exchange_of(imported(write_har(tmp_path / "one.har", entry(response={"content": content})))[0]).response_body
-    assert (body.data, body.size_bytes, len(body.hash)) == (data, len(data), 16)
-
-
-def test_a_wrong_base64_loses_that_body_alone_and_says_so(tmp_path: Path) -> None:
-    content = {"size": 9, "mimeType": "image/png", "text": "%%%not base64%%%", "encoding": "base64"}
-    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"content": content})))
-    body = exchange_of(capture).response_body
-    assert body.data == b""
-    assert body.is_cut
-    assert conversion.not_held == ["bodies and messages whose Base64 is wrong, left empty: 1 (first: entry 1)"]
-
-
-def test_a_body_that_the_har_does_not_hold_keeps_its_size(tmp_path: Path) -> None:
-    made = entry(response={"content": {"size": 5000, "mimeType": "text/html"}})
-    capture, conversion = imported(write_har(tmp_path / "one.har", made))
-    assert exchange_of(capture).response_body.size_bytes == 5000
-    assert conversion.not_held == ["response bodies that the HAR does not hold: 1 (first: entry 1)"]
-
-
-@pytest.mark.parametrize(("wire_bytes", "size_bytes"), [(9, 9), (-1, 11)])
-def test_a_body_is_known_to_be_decoded_because_a_har_holds_it_so(
-    wire_bytes: int, size_bytes: int, tmp_path: Path
-) -> None:
-    headers = [{"name": "Content-Encoding", "value": "br"}, {"name": "Vary", "value": "*"}]
-    made = entry(response={"headers": headers, "bodySize": wire_bytes})
-    exchange = exchange_of(imported(write_har(tmp_path / "one.har", made))[0])
-    body = exchange.response_body
-    assert exchange.response_headers == ((b"Vary", b"*"),)
-    assert (body.data, body.encoding, body.size_bytes, body.is_cut) == (b'{"ok":true}', "br", size_bytes, False)
-
-
-def test_a_body_out_of_the_cache_is_not_taken_for_that_of_a_304(tmp_path: Path) -> None:
-    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"status": 304})))
-    assert exchange_of(capture).response_body.data == b""
-    assert conversion.not_held == ["bodies out of the browser's cache, of answers that carry none: 1 (first: entry 1)"]
-
-
-@pytest.mark.parametrize(
-    ("post", "data"),
-    [
-        ({"mimeType": "application/json", "text": '{"a":1}'}, b'{"a":1}'),
-        ({"mimeType": "a/b", "text": "AAH/", "encoding": "base64"}, b"\x00\x01\xff"),
-        (
-            {
-                "mimeType": "application/x-www-form-urlencoded",
-                "params": [{"name": "q r", "value": "a&b"}, {"name": "n", "value": "a%20b"}],
-            },
-            b"q+r=a%26b&n=a%20b",
-        ),
-        (
-            {"mimeType": "multipart/form-data; boundary=XX", "params": [{"name": "f", "value": "1"}]},
-            b'--XX\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n--XX--\r\n',
-        ),
-        ({"mimeType": "text/plain", "text": "", "params": []}, b""),
-        (None, b""),
-    ],
-)
-def test_request_bodies_come_from_text_or_params(post: Any, data: bytes, tmp_path: Path) -> None:
-    made = entry(request={"method": "POST", "postData": post})
-    assert exchange_of(imported(write_har(tmp_path / "one.har", made))[0]).request_body.data == data
-
-
-def test_bodies_that_playwright_put_into_files_are_found_by_hash_and_no_other_file_is(tmp_path: Path) -> None:
-    data = b"<p>attached</p>"
-    name = f"{hashlib.sha1(data).hexdigest()}.html"
-    (tmp_path / name).write_bytes(data)
-    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
-    good = entry("https://shop.example/1", response={"content": {"mimeType": "text/html", "_file": name}})
-    bad = [
-        entry("https://shop.example/2", response={"content": {"mimeType": "text/html", "_file": other}})
-        for other in ("secret.txt", "../secret.txt", "/etc/passwd", "0" * 40)
-    ]
-    capture, conversion = imported(write_har(tmp_path / "one.har", good, *bad))
-    assert [exchange.response_body.data for exchange in exchanges_of(capture)] == [data, b"", b"", b"", b""]
-    assert any(sentence.startswith("bodies in other files: 3") for sentence in conversion.not_held)
-    assert any("cannot be read: 1" in sentence for sentence in conversion.not_held)
-
-
-@pytest.mark.parametrize("text", [{}, {"text": ""}])
-def test_request_bodies_that_playwright_put_into_files_are_found(text: dict[str, str], tmp_path: Path) -> None:
-    data = b'{"user":"ada"}'
-    name = f"{hashlib.sha1(data).hexdigest()}.json"
-    (tmp_path / name).write_bytes(data)
-    post = {"mimeType": "application/json", "params": [], "_file": name, **text}
-    capture, conversion = imported(write_har(tmp_path / "one.har", entry(request={"method": "POST", "postData": post})))
-    assert exchange_of(capture).request_body.data == data
-    assert conversion.not_held == []
-
-
-# Sockets
-
-
-def test_sockets_keep_messages_senders_kinds_and_times(tmp_path: Path) -> None:
-    binary = base64.b64encode(b"\x00\xff").decode()
-    first = socket([message(1, "hi", "send"), message(1.5, "né"), message(2, binary, opcode=2)])
-    second = socket([message(1.2, "other")], started="2024-05-01T10:00:01Z")
-    capture, _ = imported(write_har(tmp_path / "one.har", first, second))
-    one, two = exchanges_of(capture)
-    assert one.socket is not None
-    assert two.socket is not None
-    assert [(item.sender, item.opcode, item.data) for item in one.socket.messages] == [
-        (Peer.CLIENT, Opcode.TEXT, b"hi"),
-        (Peer.SERVER, Opcode.TEXT, "né".encode()),
-        (Peer.SERVER, Opcode.BINARY, b"\x00\xff"),
-    ]
-    assert [item.t_ns - one.start_ns for item in one.socket.messages] == [10**9, 1_500_000_000, 2 * 10**9]
-    assert [item.data for item in two.socket.messages] == [b"other"]
-    assert one.connection != two.connection
-    assert (one.status, one.origin.scheme) == (101, "https")
-
-
-def test_messages_that_playwright_put_into_a_file_are_found(tmp_path: Path) -> None:
-    name = f"{'0a' * 16}.jsonl"
-    good = [{"type": "send", "time": STARTED_NS / 1e6 + 5, "opcode": 1, "data": "hi"}, message(1, "there")]
-    lines = [json.dumps(good[0]), "no JSON", f'"{"x" * WHOLE_CHARS}"', "[" * 100_000, json.dumps(good[1])]
-    (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
-    attached = {"status": 101, "content": {"mimeType": "x-unknown", "size": -1, "_file": name}}
-    missing = {"status": 101, "content": {"_file": f"{'0b' * 16}.jsonl"}}
-    entries = [entry("wss://shop.example/ws", response=response) for response in (attached, missing)]
-    capture, conversion = imported(write_har(tmp_path / "one.har", *entries))
-    found, other = (exchange.socket for exchange in exchanges_of(capture))
-    assert found is not None
-    assert [(item.sender, item.data) for item in found.messages] == [(Peer.CLIENT, b"hi"), (Peer.SERVER, b"there")]
-    assert other is not None
-    assert other.messages == []
-    assert any(sentence.startswith("messages left out: 3") for sentence in conversion.not_held)
-    assert any(sentence.startswith("messages in files that cannot be read: 1") for sentence in conversion.not_held)
-
-
-def test_a_message_before_the_answer_does_not_get_lost(tmp_path: Path) -> None:
-    capture, _ = imported(write_har(tmp_path / "one.har", socket([message(-0.5, "early"), message(0.001, "soon")])))
-    found = exchange_of(capture).socket
-    assert found is not None
-    assert [item.data for item in found.messages] == [b"early", b"soon"]
-
-
-@pytest.mark.parametrize(
-    ("other", "code", "reason", "closed_by"),
-    [
-        ({"_webSocketClose": {"code": 4001, "reason": "bye", "type": "receive"}}, 4001, "bye", Peer.SERVER),
-        ({"_webSocketClose": "aborted"}, 1006, "", None),
-        ({}, None, "", None),
-    ],
-)
-def test_how_a_socket_closed_is_taken_from_where_it_is_said(
-    other: dict[str, Any], code: int | None, reason: str, closed_by: Peer | None, tmp_path: Path
-) -> None:
-    capture, conversion = imported(write_har(tmp_path / "one.har", socket([message(1, "x")], **other)))
-    found = exchange_of(capture).socket
-    assert found is not None
-    assert (found.close_code, found.close_reason, found.closed_by) == (code, reason, closed_by)
-    assert bool(conversion.not_held) == (code is None)
-
-
-def test_control_frames_among_the_messages_are_no_messages(tmp_path: Path) -> None:
-    close = base64.b64encode(b"\x03\xe8done").decode()
-    frames = [message(1, "cGluZw==", opcode=9), message(1, "x"), message(2, close, "send", opcode=8)]
-    found = exchange_of(imported(write_har(tmp_path / "one.har", socket(frames)))[0]).socket
-    assert found is not None
-    assert [item.data for item in found.messages] == [b"x"]
-    assert [(item.opcode, item.data) for item in found.controls] == [(Opcode.PING, b"ping")]
-    assert (found.close_code, found.close_reason, found.closed_by) == (1000, "done", Peer.CLIENT)
-
-
-@pytest.mark.parametrize("junk", [None, 7, "text", [], {}, {"type": 1, "data": "x"}, {"type": "send", "data": {}}])
-def test_what_is_no_message_does_no_harm(junk: Any, tmp_path: Path) -> None:
-    capture, conversion = imported(write_har(tmp_path / "one.har", socket([message(1, "x"), junk])))
-    found = exchange_of(capture).socket
-    assert found is not None
-    assert found.messages[0].data == b"x"
-    assert conversion.not_held
 
 
 # Order and size
@@ -458,16 +252,6 @@ def test_a_large_entry_is_walked_and_comes_out_the_same(tmp_path: Path, monkeypa
     walked, _ = imported(write_har(tmp_path / "walked.har", *entries))
     assert exchanges_of(whole) == exchanges_of(walked)
     assert exchanges_of(walked)[1].response_body.data == ('"é\\' * 4000).encode()
-
-
-def test_a_body_over_the_limit_is_cut_and_its_size_kept(tmp_path: Path) -> None:
-    data = bytes(range(256)) * ((KEPT_BYTES >> 8) + 1000)
-    content = {"size": len(data), "mimeType": "a/b", "text": base64.b64encode(data).decode(), "encoding": "base64"}
-    capture, conversion = imported(write_har(tmp_path / "one.har", entry(response={"content": content})))
-    body = exchange_of(capture).response_body
-    assert body.data == data[:KEPT_BYTES]
-    assert body.size_bytes == len(data)
-    assert conversion.not_held == ["bodies of which only the first 16 MiB are kept: 1 (first: entry 1)"]
 
 
 def test_a_gzipped_har_and_one_without_its_wrapping_are_read(tmp_path: Path) -> None:

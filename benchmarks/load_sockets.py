@@ -1,0 +1,300 @@
+"""What a crowd costs and whether storms come as ordered: memory per socket, recovery curves, lag of arrivals, slope.
+
+``python -m benchmarks.load_sockets [PART …]`` with the parts memory, storms, truth, arrivals and slope (default: all;
+about two minutes) prints what it measures and writes it to ``benchmarks/RESULTS-load.md``. The server
+(``tests.upgrade_server``) runs in a process of its own on this machine; worker and server share its cores.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from analysis.histogram import Histogram
+from analysis.run import Run
+from analysis.storms import storm_reports
+from replayer.load.shapes import Burst, Ramp, Rate
+from replayer.pool.executors.local import LocalExecutor
+from replayer.reach import Reach, TlsSettings
+from tests.storm_runs import (
+    Server,
+    expected_recoveries,
+    identities,
+    play,
+    request_plan,
+    socket_plan,
+    upgrade_server,
+)
+
+RESULTS = Path(__file__).with_name("RESULTS-load.md")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+N_SOCKETS = 10_000
+RAMP_S = 8
+N_ARRIVALS = 6_000
+
+
+def main() -> None:
+    """Measure the parts that were named, or all."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    parts: dict[str, Callable[[], Iterator[str]]] = {
+        "memory": memory,
+        "storms": storms,
+        "truth": truth,
+        "arrivals": arrivals,
+        "slope": slope,
+    }
+    chosen = sys.argv[1:] or list(parts)
+    lines = [f"Measured with `make bench-load` on {machine()}.", ""]
+    for name in chosen:
+        for line in (f"## {name.capitalize()}", "", *parts[name](), ""):
+            say(line)
+            lines.append(line)
+    if chosen == list(parts):
+        RESULTS.write_text("\n".join(("# Load: sockets, storms, arrivals", "", *lines)), encoding="utf-8")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def machine() -> str:
+    """Return what figures depend on."""
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load average {load:.1f}"
+
+
+class Probe:
+    """Looks at the memory of the only worker while a run goes on."""
+
+    def __init__(self, executor: LocalExecutor, at_s: float) -> None:
+        self._executor = executor
+        self._at_s = at_s
+        self.before_bytes = 0
+        self.after_bytes = 0
+
+    def __call__(self, now_s: float) -> None:
+        (pid,) = self._executor.pids().values() or (0,)
+        if now_s < 0 or not self.before_bytes:
+            self.before_bytes = resident_bytes(pid)
+        elif now_s > self._at_s and not self.after_bytes:
+            self.after_bytes = resident_bytes(pid)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def memory() -> Iterator[str]:
+    """Memory per open socket, its virtual user included."""
+    yield f"{N_SOCKETS:,} open sockets in one worker, resident memory per socket with its virtual user:"
+    yield ""
+    yield "| sockets | open at the server | KiB each | limit |"
+    yield "|---|---|---|---|"
+    with certificate() as (pem, ca):
+        secure = {"reach": Reach(tls=TlsSettings(ca_file=str(ca)))}
+        kinds: list[tuple[str, tuple[str, ...], bool, dict[str, Any], int, int]] = [
+            ("plain", (), False, {}, N_SOCKETS, 20),
+            ("permessage-deflate", ("--deflate",), True, {}, N_SOCKETS, 64),
+            ("TLS", ("--certificate", str(pem)), False, secure, N_SOCKETS // 4, 52),
+        ]
+        for name, arguments, deflates, assigned, n, limit_kib in kinds:
+            n_open, each_kib = socket_memory(arguments, deflates, assigned, n)
+            yield f"| {name} | {n_open:,} | {each_kib:.1f} | {limit_kib} |"
+
+
+def socket_memory(arguments: tuple[str, ...], deflates: bool, assigned: dict[str, Any], n: int) -> tuple[int, float]:
+    """Return how many sockets were open, and the KiB of each."""
+    executor = LocalExecutor()
+    ramp_s = RAMP_S * n / N_SOCKETS
+    probe = Probe(executor, ramp_s + 1.5)
+    n_open = [0]
+    with upgrade_server(*arguments) as server, tempfile.TemporaryDirectory() as directory:
+
+        def on_turn(now_s: float) -> None:
+            probe(now_s)
+
+        run, _ = play(
+            Path(directory),
+            socket_plan(open_s=ramp_s + 3, offers_deflate=deflates),
+            server,
+            users=n,
+            shape=Ramp(duration_ns=int(ramp_s * 1e9)),
+            executor=executor,
+            on_turn=on_turn,
+            is_secure="reach" in assigned,
+            **assigned,
+        )
+        n_open[0] = max(slot.gauges.get("sockets_open", 0) for slot in run.seconds.values())
+    return n_open[0], (probe.after_bytes - probe.before_bytes) / 1024 / max(1, n_open[0])
+
+
+@contextmanager
+def certificate() -> Iterator[tuple[Path, Path]]:
+    """Make a certificate for 127.0.0.1 and the authority that vouches for it."""
+    with tempfile.TemporaryDirectory() as directory:
+        authority = trustme.CA()
+        leaf = authority.issue_cert("127.0.0.1")
+        pem, ca = Path(directory) / "server.pem", Path(directory) / "ca.pem"
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(pem))
+        authority.cert_pem.write_to_path(str(ca))
+        ssl.create_default_context(cafile=str(ca))
+        yield pem, ca
+
+
+def storms() -> Iterator[str]:
+    """5,000 sockets lost at once, policy immediate, against servers of known and of unlimited pace."""
+    n = 5_000
+    yield f"{n:,} sockets lost at once, `policy=immediate`, one worker:"
+    yield ""
+    yield "| server accepts | computed T100 | T50 | T95 | T100 | attempts | loop p99 |"
+    yield "|---|---|---|---|---|---|---|"
+    for rate in (500, 1000, 2000, 0):
+        report, run, span_s = storm(n, rate=rate, connect_s=60.0, open_s=9.0, at_s=8.0)
+        pace = f"{rate}/s" if rate else f"as fast as it can ({n / span_s:,.0f}/s)"
+        computed = f"{n / rate:.2f} s" if rate else f"{span_s:.2f} s"
+        times = " | ".join(seconds(report[name]) for name in ("t50_s", "t95_s", "t100_s"))
+        loop_ms = (Histogram(run.whole.loop).quantile(0.99) or 0) / 1000
+        yield f"| {pace} | {computed} | {times} | {report['attempts']:,} | {loop_ms:.1f} ms |"
+
+
+def truth() -> Iterator[str]:
+    """1,000 sockets lost at once against 50 upgrades a second, by arithmetic and by measurement."""
+    n, rate = 1000, 50
+    yield f"{n:,} sockets lost at once, `policy=immediate`, a server that takes {rate} upgrades a second from one queue"
+    yield "and spends a turn on clients that have given up; computed by an independent model of the queue:"
+    yield ""
+    yield "| connect timeout | | T50 | T95 | T100 | attempts |"
+    yield "|---|---|---|---|---|---|"
+    for connect_s in (60.0, 15.0):
+        times, attempts = expected_recoveries(n, rate=rate, timeout_s=connect_s)
+        computed = " | ".join(seconds(times[int(share * n) - 1]) for share in (0.5, 0.95, 1.0))
+        yield f"| {connect_s:.0f} s | computed | {computed} | {attempts:,} |"
+        report, _, _ = storm(n, rate=rate, connect_s=connect_s, open_s=5.0, at_s=4.0)
+        measured = " | ".join(seconds(report[name]) for name in ("t50_s", "t95_s", "t100_s"))
+        yield f"| | measured | {measured} | {report['attempts']:,} |"
+
+
+def storm(n: int, *, rate: int, connect_s: float, open_s: float, at_s: float) -> tuple[dict[str, Any], Run, float]:
+    """Return the report of a storm, its run, and how long the server took to accept everybody again."""
+    arguments = ("--rate", str(rate), "--free", str(n), "--wasteful")
+    with upgrade_server(*arguments) as server, tempfile.TemporaryDirectory() as directory:
+        run, _ = play(
+            Path(directory),
+            socket_plan(open_s=open_s),
+            server,
+            users=n,
+            shape=Ramp(duration_ns=int((at_s - 2) * 1e9)),
+            storms=[f"at={at_s}s,policy=immediate"],
+            connect_s=connect_s,
+        )
+        accepted_s = server.ledger()["accepted_s"]
+    (report,) = storm_reports(run)
+    return report, run, accepted_s[-1] - accepted_s[n]
+
+
+def arrivals() -> Iterator[str]:
+    """How far arrivals stray from plan at half of the capacity."""
+    capacity_per_s = arrival_capacity()
+    yield "Capacity of one worker's core, a virtual user that sends one request on a connection of its own:"
+    yield f"{capacity_per_s:,.0f} arrivals/s (CPU of a burst of {N_ARRIVALS:,}). Lag of sends against plan at half of it,"
+    yield "Poisson arrivals:"
+    yield ""
+    yield "| arrivals/s | p50 | p99 | max | limit of p99 |"
+    yield "|---|---|---|---|---|"
+    per_s = capacity_per_s / 2
+    users = int(per_s * 8)
+    with upgrade_server() as server:
+        run = play_requests(server, users=users, shape=Rate(per_s=per_s))
+    lag = Histogram(run.whole.lag)
+    p50, p99 = ((lag.quantile(q) or 0) / 1000 for q in (0.5, 0.99))
+    yield f"| {per_s:,.0f} | {p50:.2f} ms | {p99:.2f} ms | {(lag.maximum() or 0) / 1000:.1f} ms | 2.5 ms |"
+
+
+def arrival_capacity() -> float:
+    """Return how many users a second one worker's core gets through, from the CPU that a burst of them costs."""
+    with upgrade_server() as server:
+        run = play_requests(server, users=N_ARRIVALS, shape=Burst())
+    return N_ARRIVALS / (run.whole.cpu_ns / 1e9)
+
+
+def play_requests(server: Server, *, users: int, shape: Any, n_requests: int = 1, every_s: float = 0.1) -> Run:
+    """Let users come who send requests."""
+    with tempfile.TemporaryDirectory() as directory:
+        run, _ = play(
+            Path(directory),
+            request_plan(n_requests=n_requests, every_s=every_s),
+            server,
+            users=users,
+            shape=shape,
+            identities=identities(users),
+            sampled_users=0,
+        )
+    return run
+
+
+def slope() -> Iterator[str]:
+    """Cost over the number of users, each with the same work."""
+    yield "CPU of the worker and resident memory over the number of users, each with one socket open for the same time:"
+    yield ""
+    yield "| users | CPU s | CPU ms per user | KiB per user |"
+    yield "|---|---|---|---|"
+    points = []
+    for users in (100, 1000, 3000, N_SOCKETS):
+        cpu_s, each_kib = cost(users)
+        points.append((users, cpu_s))
+        yield f"| {users:,} | {cpu_s:.2f} | {cpu_s * 1000 / users:.3f} | {each_kib:.1f} |"
+    gradient, offset = fit(points)
+    yield ""
+    yield f"Least squares: {gradient * 1000:.3f} ms of CPU per user and {offset:.2f} s for any run."
+
+
+def cost(users: int) -> tuple[float, float]:
+    """Return CPU seconds of the worker, and KiB per user."""
+    executor = LocalExecutor()
+    probe = Probe(executor, 10.5)
+    with upgrade_server() as server, tempfile.TemporaryDirectory() as directory:
+        run, _ = play(
+            Path(directory),
+            socket_plan(open_s=11),
+            server,
+            users=users,
+            shape=Ramp(duration_ns=10_000_000_000),
+            executor=executor,
+            on_turn=probe,
+            sampled_users=0,
+        )
+    return run.whole.cpu_ns / 1e9, (probe.after_bytes - probe.before_bytes) / 1024 / users
+
+
+def fit(points: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return slope and offset of the least squares line."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    gradient = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    return gradient, mean_y - gradient * mean_x
+
+
+def seconds(value_s: float | None) -> str:
+    """Write a time, or never."""
+    return "never" if value_s is None else f"{value_s:.2f} s"
+
+
+if __name__ == "__main__":
+    started_s = time.monotonic()
+    main()
+    say(f"{time.monotonic() - started_s:.0f} s")

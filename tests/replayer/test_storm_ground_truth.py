@@ -1,0 +1,58 @@
+"""Storms against a server whose pace is known: the recovery curve is what arithmetic says it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.storms import storm_reports
+from tests.storm_runs import expected_recoveries, play, socket_plan, upgrade_server
+
+pytestmark = pytest.mark.process
+
+N = 100
+RATE = 100.0
+
+
+def test_the_model_is_the_one_of_a_queue() -> None:
+    times, attempts = expected_recoveries(1000, rate=50, timeout_s=60)
+    assert attempts == 1000
+    assert times[-1] == pytest.approx(20.0)
+    times, attempts = expected_recoveries(1000, rate=50, timeout_s=15)
+    assert attempts == 1250
+    assert times[-1] == pytest.approx(25.0)
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "workers"),
+    [
+        # Everybody waits as long as it takes: the last is back after N / rate.
+        (60.0, 2),
+        # Who waits longer than that gives up and stands at the end of the queue again: more attempts, later.
+        (0.7, 1),
+    ],
+)
+def test_sockets_come_back_at_the_pace_of_the_server(tmp_path: Path, timeout_s: float, workers: int) -> None:
+    times, attempts = expected_recoveries(N, rate=RATE, timeout_s=timeout_s)
+    with upgrade_server("--rate", str(RATE), "--free", str(N), "--wasteful") as server:
+        plan = socket_plan(open_s=0.8)
+        run, outcome = play(
+            tmp_path,
+            plan,
+            server,
+            users=N,
+            workers=workers,
+            storms=["at=500ms,policy=immediate"],
+            connect_s=timeout_s,
+        )
+        ledger = server.ledger()
+    (report,) = storm_reports(run)
+    assert outcome.lost == ()
+    assert report["lost"] == report["recovered"] == N
+    assert ledger["resets"] == N
+    assert ledger["upgrades"] == N + report["attempts"], "what we count as attempts is what the server saw"
+    assert report["attempts"] == pytest.approx(attempts, rel=0.15)
+    for share, name in ((0.5, "t50_s"), (0.95, "t95_s"), (1.0, "t100_s")):
+        assert report[name] == pytest.approx(times[int(share * N) - 1], rel=0.35), name
+    assert run.whole.counts["sessions_completed"] == N
