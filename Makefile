@@ -9,7 +9,8 @@ demo: $(VENV)/.ready chromium ## Record a session of the demo in a browser, repl
 	@$(BIN)/rushhour demo
 
 test: $(VENV)/.ready chromium ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not process and not browser"
+	@$(BIN)/python -m pytest -m "process or browser"
 
 check: $(VENV)/.ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -19,6 +20,10 @@ check: $(VENV)/.ready ## Check style, types and the direction of imports
 
 coverage: $(VENV)/.ready chromium ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+bench: $(VENV)/.ready ## Measure this tool against every load tool that is there or can be installed (a quarter of an hour)
+	@.ci/peers
+	@$(BIN)/python -m benchmarks.peers
 
 bench-captures: $(VENV)/.ready ## Measure reading and writing captures and what recording costs the proxy (minutes)
 	@$(BIN)/python -m benchmarks.captures
@@ -32,6 +37,10 @@ bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the contr
 bench-apps: $(VENV)/.ready chromium ## Record JupyterLab, a Socket.IO chat and a GraphQL shop, replay 20 users each (minutes)
 	@$(BIN)/python -m benchmarks.applications
 
+bench-load: $(VENV)/.ready ## Measure the schedule, memory per socket, storms against arithmetic, lag, cost per user
+	@$(BIN)/python -m benchmarks.load_schedule
+	@$(BIN)/python -m benchmarks.load_sockets
+
 soak: $(VENV)/.ready ## Kill a writer of captures 1,000 times at random and look for lost records
 	@$(BIN)/python -m benchmarks.soak_captures
 
@@ -44,4 +53,4 @@ chromium:
 $(VENV)/.ready: setup.cfg pyproject.toml .ci/venv
 	@.ci/venv $(VENV) $(PYTHON)
 
-.PHONY: help demo test check coverage bench-apps bench-captures bench-plan bench-merge soak pictures chromium
+.PHONY: help demo test check coverage bench bench-apps bench-captures bench-load bench-plan bench-merge soak pictures chromium

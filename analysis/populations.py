@@ -22,6 +22,21 @@ def population_reports(run: Run) -> list[dict[str, Any]]:
     return [_report(run, dict(facts)) for facts in run.facts.populations]
 
 
+def unachieved(run: Run) -> list[str]:
+    """Say which populations were smaller than planned, one sentence each."""
+    return [_shortage(report) for report in population_reports(run) if not report["achieved"]]
+
+
+def _shortage(report: dict[str, Any]) -> str:
+    users = report["users"]
+    if users["started"] != users["planned"]:
+        return f"population {report['name']}: {users['started']} of {users['planned']} users came"
+    return (
+        f"population {report['name']}: at most {users['concurrent']} of {users['concurrent_planned']} users were there"
+        " at once"
+    )
+
+
 def _report(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
     name, counts = facts["name"], run.whole.counts
     users = {key: counts.get(f"users_{key}@{name}", 0) for key in _USERS}

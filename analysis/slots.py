@@ -83,9 +83,10 @@ class SecondSlot:
         lag: buckets (µs) of generator lag, actual − due, of every send.
         loop: buckets (µs) of how late the 10 ms heartbeat of the event loop was.
         counts: deltas by name: ``users_started``, ``users_completed``, ``users_failed``, ``users_dropped``,
-            ``sessions_started``, ``sessions_completed``, ``sessions_failed``, ``sessions_cut``, ``messages_in``,
-            ``messages_out``, ``bytes_in``, ``bytes_out``, ``connects``, ``stale_reconnect``,
-            ``not_sent:<reason>``, ``correlation_misses``, ``verify_eligible``, ``verify_checked``.
+            ``sessions_started``, ``sessions_completed``, ``sessions_failed``, ``sessions_cut``,
+            ``sessions_retired``, ``passes_started``, ``messages_in``, ``messages_out``, ``bytes_in``,
+            ``bytes_out``, ``connects``, ``stale_reconnect``, ``not_sent:<reason>``, ``correlation_misses``,
+            ``verify_eligible``, ``verify_checked``. Those of one population carry its name behind an ``@``.
         gauges: values at the end of the second: ``users_active``, ``connections_open``, ``sockets_open``,
             ``sockets_paused``, and ``memory_kib``, the most memory that the process has held.
         cpu_ns: CPU time of the worker's process in this second.

@@ -97,9 +97,7 @@ def _report(run: Run, strike: StrikeKey, quiet_from_s: float) -> dict[str, Any]:
         "server_ms": _server_ms(recovery),
         "errors": dict(sorted(attempts.errors.items())),
         "requests": {"planned": requests.planned, "ok": requests.ok, "failed": n_errors(requests)},
-        "collateral": {
-            name: found for name in _COMPARED if (found := _collateral(run, name, strike, quiet_from_s, end_s))
-        },
+        "collateral": _collaterals(run, strike, quiet_from_s, end_s),
         "time_to_normal_s": _time_to_normal_s(run, strike, quiet_from_s),
         "curve": curve(recovery.latency, lost),
     }

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from analysis.evaluate import Outcome, Result
-from analysis.populations import population_reports
+from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
 from analysis.run import Run
 from analysis.series import (
@@ -32,6 +32,8 @@ from analysis.verdict import Verdict, Word
 SCHEMA = 1
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _NOT_SENT = "not_sent:"
+_RATE_LIMITED = "rate_limited"
+"""The failure class of an answer 429."""
 _USERS = ("started", "completed", "failed", "dropped", "retired")
 _SESSIONS = ("started", "completed", "failed", "cut", "retired")
 _ELSEWHERE = frozenset({"session.slip", "session.stretch", "storm.touched"})
@@ -46,7 +48,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.word.value,
         "exit_code": int(verdict.exit_code),
         "reasons": reasons(run, verdict),
-        "warnings": list(verdict.warnings),
+        "warnings": [*verdict.warnings, *unachieved(run)],
         "capture": {"path": facts.capture.path, "sha256": facts.capture.sha256, "sessions": facts.capture.sessions},
         "plan": {"sha256": facts.plan_sha256, "planned": dict(facts.planned)},
         "target": facts.target,
@@ -70,7 +72,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "baseline": {"runs": [], "comparisons": []},
         "dropped_origins": dict(facts.dropped_origins),
         "counts": dict(sorted(counts.items())),
-        "notes": [*facts.notes, *(run.end.notes if run.end else ())],
+        "notes": [*facts.notes, *_handshakes(counts), *(run.end.notes if run.end else ())],
         "complete": run.is_complete,
     }
 
@@ -85,7 +87,21 @@ def reasons(run: Run, verdict: Verdict) -> list[str]:
     if not found:
         n = sum(result.outcome is Outcome.PASS for result in verdict.results)
         found.append(f"all {n} thresholds were met" if n != 1 else "the threshold was met")
-    return found
+    return [*found, *_reasons_of_limit(run)]
+
+
+def _handshakes(counts: Mapping[str, int]) -> list[str]:
+    n_full, n_resumed = counts.get("tls_full", 0), counts.get("tls_resumed", 0)
+    return [f"{n_full + n_resumed} TLS handshakes, {n_resumed} of them resumed"] if n_full + n_resumed else []
+
+
+def _reasons_of_limit(run: Run) -> list[str]:
+    total = steps_of(run.whole.measures)
+    n_limited = total.errors.get(_RATE_LIMITED, 0)
+    if not n_limited:
+        return []
+    share = f"{n_limited} of {total.planned} steps were answered 429 (rate_limited)"
+    return [f"{share}: the target's limit was measured, not what it can carry; lower the load or lift the limit"]
 
 
 def _reasons_of_end(run: Run, verdict: Verdict) -> list[str]:

@@ -79,7 +79,7 @@ def forecast_json(found: Forecast) -> str:
         "populations": [
             {
                 "name": population.name,
-                "users": sum(curve.arrivals),
+                "n_users": sum(curve.arrivals),
                 "shape": str(population.load.shape),
                 "at_end": population.at_end.value,
                 "along": list(along),
@@ -89,7 +89,7 @@ def forecast_json(found: Forecast) -> str:
         ],
         "warnings": list(found.warnings),
     }
-    return json.dumps(body, indent=2)
+    return json.dumps(body)
 
 
 def forecast_text(found: Forecast) -> str:

@@ -29,7 +29,7 @@ from replayer.reach import ProxySpec, Reach
 from replayer.reaching import wait_for_health, welcome, with_proxies
 from replayer.reconnects import recorded_waits
 from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
-from replayer.speaking import differences, recorded_http, spoken_to
+from replayer.speaking import differences, recorded_http, spoken_to, versions
 from replayer.targets import TargetSpec
 
 RUNS_DIRECTORY = Path("runs")
@@ -158,7 +158,7 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
         capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=capture.n_sessions),
         plan_sha256=hashlib.sha256(gathered.encoded).hexdigest(),
         options=options.to_table(),
-        environment=environment(addresses),
+        environment=environment(addresses) | {"http": versions(prepared.targets)},
         started_at="",
         target=prepared.targets[0].origin,
         users_planned=gathered.users,

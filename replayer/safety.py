@@ -26,7 +26,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?", re.ASCII)
-_UNSEEN = re.compile(r"[\x00-\x20\x7f]")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 """Characters that the parser drops without a word: what people read would not be what is gone to."""
 _POLL_S = 0.2
 _NO_TARGETS = frozenset({"255.255.255.255", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"})

@@ -74,6 +74,11 @@ def _choose(target: TargetSpec, wish: HttpVersion, negotiate: Negotiate) -> str:
     return HTTP_2 if offers_it else HTTP_1_1
 
 
+def versions(targets: Sequence[TargetSpec]) -> str:
+    """Return what is spoken, for the label of a report: ``1.1``, ``2`` or ``1.1, 2``."""
+    return ", ".join(sorted({target.http for target in targets}))
+
+
 def differences(origins: Sequence[Origin], recorded: Sequence[str], targets: Sequence[TargetSpec]) -> tuple[str, ...]:
     """Return a sentence for each origin that is replayed over another version than it was recorded over."""
     meaning = {

@@ -127,9 +127,15 @@ def stored_plan(request: PlanRequest) -> StoredPlan:
     plan = compile_plan(capture, mapped=request.mapped, rules=rules, also=also)
     encoded = plan_to_bytes(plan)
     stored = StoredPlan(facts=facts_of_capture(capture), plan=plan, encoded=encoded, is_cached=False)
-    if file is not None:
-        _write(file, stored)
+    write_plan(request, stored)
     return stored
+
+
+def write_plan(request: PlanRequest, stored: StoredPlan) -> None:
+    """Keep a plan that somebody compiled, for the next who asks for it."""
+    digest = _digest_of_file(request.capture)
+    if digest:
+        _write(_directory(request) / f"{_key(request, read_rules(request.rules), digest)}.plan", stored)
 
 
 def facts_of_capture(capture: Capture) -> RecordedFacts:

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.run import CaptureFacts, Ended, Run, RunEnd, RunFacts, open_run, read_run
 from analysis.slots import SecondSlot
 from captures.records import Origin
-from captures.units import NS_PER_S
+from captures.units import NS_PER_MS, NS_PER_S
 from replayer.load.schedule import LoadOptions
 from replayer.load.shapes import Burst, Shape
 from replayer.load.storms import Storm, parse_storm, storm_facts

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis.report.charts import chart_data
 from analysis.report.markup import Html, escape, join, tag
+from analysis.report.populations import populations_section
 from analysis.report.sections import WORDS, method, thresholds_table, tiles, verdict_strip, what_ran
 from analysis.report.storms import storms_section
 from analysis.report.tables import endpoint_table, failures, socket_table
@@ -41,7 +42,12 @@ def render_html(run: Run, summary: dict[str, Any]) -> str:
         facts=what_ran(summary),
         time_charts=_time_charts(data),
         distribution=_distribution(data),
-        endpoints=_section("Endpoints", "endpoints", endpoint_table(run)),
+        endpoints=join(
+            _section(
+                "Users and sessions", "populations", populations_section(summary["populations"], summary["pacing"])
+            ),
+            _section("Endpoints", "endpoints", endpoint_table(run)),
+        ),
         sockets=join(_sockets(run, data), _section("Reconnect storms", "storms", storms_section(summary["storms"]))),
         failures=_section("Failures and wrong answers", "failures", failures(run)),
         method=method(summary),

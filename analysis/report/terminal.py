@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.report.populations import populations_table
 from analysis.report.storms import storms_table
 from analysis.report.text import (
     format_count,
@@ -51,6 +52,7 @@ def render_terminal(summary: dict[str, Any], console: Console, *, directory: Pat
     _verdict(summary, console)
     _thresholds(summary["thresholds"], console, is_narrow=is_narrow)
     _series(summary["series"], console, is_narrow=is_narrow)
+    populations_table(summary["populations"], console, is_narrow=is_narrow)
     storms_table(summary["storms"], console, is_narrow=is_narrow)
     _errors(summary, console)
     _generator(summary["generator"], console)

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.peers import recordings
 from benchmarks.peers.ground import CLIENT_CORE, HOST, Ground
 
-ROUNDS = 1
+ROUNDS = 5
 KNOWN_DELAY_S = 0.020
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from captures.redact.detect import form_of, meets
+from captures.redact.detect import form_of, is_random, meets
 from captures.redact.inputs import column_of, is_placeholder, placeholder
 from captures.redact.known import Known
 from captures.redact.policy import Class, Need, Policy
@@ -99,7 +99,7 @@ class Censor:
         is_typed = klass is Class.CRED and self.is_sent and key and not value.isdigit()
         if new is None or (is_typed and not is_placeholder(new)):
             new = self._new(value, klass, key, form)
-            if not is_known and len(value) >= 6 and _COMMON.fullmatch(value) is None:
+            if not is_known and len(value) >= 6 and (_COMMON.fullmatch(value) is None or is_random(value)):
                 self.known.learn(value, new)
         self.note(value, klass, where)
         return new

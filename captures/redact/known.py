@@ -86,7 +86,7 @@ class Known:
         words = _WORD.findall(text)
         long = [word for word in words if len(word) >= GLUED_BYTES]
         if self._by_word.keys().isdisjoint(words) and not self._has_glued(long):
-            self._note(long)
+            self._note(words)
             return []
         found = sorted(self._matches(text), key=lambda place: (place[0], -place[1]))
         kept: list[tuple[int, int, bytes]] = []
@@ -102,14 +102,13 @@ class Known:
         self.n_late = n_late
 
     def _check_late(self, word: bytes) -> None:
-        # A word of letters only is a word of a language, too, and may have stood anywhere.
-        if hash(word) in self._seen and not word.isalpha():
+        if hash(word) in self._seen:
             self.n_late += 1
             self._seen.discard(hash(word))
 
-    def _note(self, long: list[bytes]) -> None:
+    def _note(self, words: list[bytes]) -> None:
         if len(self._seen) < _MAX_SEEN:
-            self._seen.update(map(hash, long))
+            self._seen.update([hash(word) for word in words if not _is_common(word)])
 
     def _has_glued(self, words: list[bytes]) -> bool:
         if self._clean.issuperset(words):
@@ -140,6 +139,15 @@ class Known:
         for word in self._values.pop(value):
             self._by_word.pop(word, None)
             self._by_gram.pop(word[:_GRAM], None)
+
+
+def _is_common(word: bytes) -> bool:
+    """Words of a language, and short numbers, may have stood anywhere: that says nothing."""
+    return word.islower() and word.isalpha() or len(word) < GLUED_BYTES and word.isdigit() or _is_title(word)
+
+
+def _is_title(word: bytes) -> bool:
+    return word.isalpha() and (word.istitle() or word.isupper())
 
 
 def _telling_word(text: bytes) -> tuple[int, bytes] | None:

@@ -61,7 +61,7 @@ KEY_RULES: dict[str, tuple[str, str, str]] = {
         "secret",
         "token",
         (
-            r"session|sid|ssid|state|code|auth|key|jti|sig|challenge|token.*|.*session|.*auth|authn?|otk|sso|relaystate"
+            r"session|sid|ssid|state|code|auth|.*key|jti|sig|challenge|token.*|.*session|.*auth|authn?|otk|sso|relaystate"
             r"|fcparams|facetid|serverdata|shdf|credential.*|secret.*"
         ),
     ),

@@ -16,8 +16,6 @@ SAFE_SHARE = 0.5
 """Above this share of the capacity arrivals and sends start late."""
 SPARE_DESCRIPTORS = 64
 """What a process has open besides its connections."""
-BROWSER_CONNECTIONS = 6
-"""Connections of a browser to one origin (HTTP/1.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from captures.units import NS_PER_S
-from replayer.load.capacity import BROWSER_CONNECTIONS, Demand
+from replayer.load.capacity import Demand
 from replayer.load.populations import PopulationLoad, crowd_arrivals
 from replayer.load.schedule import NEVER_NS, Arrival, played_duration_ns, retime, timing_of
 from replayer.plan.records import Plan, Script, StepKind
+from replayer.user.connections import CONNECTIONS_PER_ORIGIN
 from replayer.user.ending import AtEnd, opening_length
 from replayer.user.pacing import Pacing
 
@@ -234,4 +235,4 @@ def connections_of(script: Script) -> int:
     for _, change, origin in sorted(marks):
         open_now[origin] += change
         most[origin] = max(most[origin], open_now[origin])
-    return max(1, len(script.sockets) + sum(min(BROWSER_CONNECTIONS, n) for n in most.values()))
+    return max(1, len(script.sockets) + sum(min(CONNECTIONS_PER_ORIGIN, n) for n in most.values()))

@@ -9,6 +9,7 @@ import click
 import tomli_w
 from click.core import ParameterSource
 
+from replayer.options.constants import constants
 from replayer.options.scenario import Scenario
 from replayer.options.setting import Setting
 
@@ -20,7 +21,7 @@ _ORIGINS = {
 
 
 def config_text(ctx: click.Context, table: Mapping[str, Any]) -> str:
-    """Return the options as a TOML document that reads back as ``{"replay": table}``.
+    """Return the options as a TOML document that reads back as ``{"replay": table, "constants": …}``.
 
     Every line ends with a comment: unit · default · origin. What is not set and has no default stands in a comment.
     """
@@ -29,6 +30,8 @@ def config_text(ctx: click.Context, table: Mapping[str, Any]) -> str:
     lines = ["[replay]", *_lines(ctx, rows)]
     for each in populations:
         lines += ["", "[[replay.population]]", *(_line(name, value, "in force") for name, value in each.items())]
+    lines += ["", "[constants]  # no options"]
+    lines += [_line(each.name, each.value, f"{each.unit} · {each.meaning}") for each in constants()]
     return "\n".join([*lines, ""])
 
 

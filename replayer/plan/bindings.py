@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ from replayer.plan.evidence import Left, Literal
 from replayer.plan.minted import generator_of
 from replayer.plan.reading import Reading
 from replayer.plan.records import RouteKind
+from replayer.plan.routes import is_unsafe
 from replayer.plan.scoring import (
     SUGGESTED,
     TOKEN_CLASSES,
@@ -19,10 +21,11 @@ from replayer.plan.scoring import (
     entropy_bits,
     is_credential_key,
     is_telling_key,
+    plain_key,
     value_class,
 )
 from replayer.plan.sightings import Sighting
-from replayer.plan.values import EventRef, Use
+from replayer.plan.values import EventRef, Part, Use
 
 
 class Filler(NamedTuple):
@@ -257,12 +260,29 @@ class Bindings:
         is_file = use.event[1] < 0 and self._reading.track.kinds[use.event[0]] is RouteKind.ASSET
         return not is_file
 
+    def _is_typed(self, use: Use) -> bool:
+        """Tell whether a person may have typed a value into something that writes: it may have to be unique."""
+        if use.part is not Part.BODY or use.event[1] >= 0 or not use.value.strip():
+            return False
+        if value_class(use.value) == ValueClass.FIXED or not is_unsafe(
+            self._reading.track.exchanges[use.event[0]], None
+        ):
+            return False
+        is_named = _TYPED.fullmatch(plain_key(use.key)) is not None
+        return is_named or (use.place.startswith("field ") and len(use.value) >= 4 and not use.value.isdigit())
+
     def _why(self, use: Use) -> Left | None:
         if is_credential_key(use.key):
             return Left.CREDENTIAL
         if not looks_minted(use):
-            return None
+            return Left.TYPED if self._is_typed(use) else None
         return Left.CONSTANT if use.value in self._constants else Left.UNBOUND
+
+
+_TYPED = re.compile(
+    r"(?:full|first|last|display|nick|group|team|project|file|folder|company)?name|title|subject|slug|label|handle|phone"
+    r"|description|text|body|message|comment|note|address"
+)
 
 
 def is_courtesy(use: Use) -> bool:

@@ -7,9 +7,7 @@ each other; draft a script per session. Each room does one of these and knows no
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -18,6 +16,7 @@ from captures.records import Anchor, Exchange, Origin
 from captures.sessions import Capture
 from replayer.plan.answers import Expectations
 from replayer.plan.bindings import Bindings
+from replayer.plan.codec import uncollected
 from replayer.plan.correlate import Behind, Judge
 from replayer.plan.evidence import ScriptEvidence
 from replayer.plan.messages import FamilyKey, Kinds
@@ -85,23 +84,8 @@ def compile_explained(
         mapped, rules, also: as of ``compile_plan``.
         with_places: note what fills every place, for a rules file.
     """
-    with _uncollected():
+    with uncollected():
         return _compile(capture, mapped, rules, also, with_places=with_places)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the cyclic collector from walking the growing heap again and again: nothing in here makes cycles.
-
-    Without it 20,000 exchanges took 5.7 times as long as 5,000, with it 4.0 times (``benchmarks/compile_plan.py``).
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _compile(
@@ -408,8 +392,8 @@ def _asked(reading: Reading) -> Iterator[Asked]:
 def _behind(reading: Reading, routes: Sequence[int]) -> list[Behind]:
     exchanges = reading.track.exchanges
     return [
-        Behind(exchange.path, is_unsafe(exchange, None), route)
-        for exchange, route in zip(exchanges, routes, strict=True)
+        Behind(exchange.path, is_unsafe(exchange, None), route, kind is RouteKind.ASSET)
+        for exchange, route, kind in zip(exchanges, routes, reading.track.kinds, strict=True)
     ]
 
 

@@ -41,7 +41,7 @@ from replayer.plan.values import EventRef, Use
 
 _TOO_COMMON = 200
 _N_SESSIONS_FOR_CONSTANT = 3
-_MAX_OTHERS = 2
+_MAX_OTHERS = 4
 _SHORT_CHARS = 8
 """Values below this length mean different things at different places."""
 _MAX_NAMES = 32
@@ -76,8 +76,9 @@ class _Entry:
             self.messages = (*self.messages, sighting)[:_MAX_MESSAGES]
         else:
             self.response = _newer(self.response, sighting)
-        if best is not None and best is not self.best():
-            self.others = (best, *self.others)[:_MAX_OTHERS]
+        if best is not None:
+            left = best if best is not self.best() else sighting
+            self.others = (left, *self.others)[:_MAX_OTHERS]
 
     def best(self) -> Sighting | None:
         return self.response or self.message or self.position
@@ -182,11 +183,12 @@ class Match:
 
 
 class Behind(NamedTuple):
-    """The request behind an event: its path without query, whether it writes, its route."""
+    """The request behind an event: its path without query, whether it writes, its route, whether it is a page's file."""
 
     path: str
     is_unsafe: bool
     route: int
+    is_asset: bool = False
 
 
 class Judge:
@@ -243,6 +245,8 @@ class Judge:
                 terms.append(("it was created there", 2))
             elif use.value.isdigit() and is_id_key(sighting.key):
                 terms.append(("it is a number, and an id there", 2))
+        if use.segment >= 0 and sighting.rank > 1 and self._asked(session, use.event).is_asset:
+            terms.append(("a file that a page names, the same for everybody", -12))
         if sighting.is_redirect:
             terms.append(("a redirect said so", 4))
         if sighting.rank == 3 and value_class(use.value) not in TOKEN_CLASSES and not is_named:

@@ -16,6 +16,8 @@ class Left(Enum):
 
     CREDENTIAL = "credential"
     """Typed by a person: every virtual user sends the recorded one."""
+    TYPED = "typed"
+    """It stands in a form or under a name like ``title``, in a request that writes: all virtual users send the same."""
     UNBOUND = "unbound"
     """It looks minted, but no response or message showed it before."""
     UNLIKELY = "unlikely"

@@ -24,6 +24,7 @@ _MAX_REASONS = 6
 
 _WHY = {
     Left.CREDENTIAL: "typed by a person; every user sends the recorded value",
+    Left.TYPED: 'perhaps typed, and sent by every user; where it must be unique: use = "input:COLUMN" in the rules',
     Left.UNBOUND: "looks minted, but nothing showed it before: recorded before the start, or computed by the page",
     Left.UNLIKELY: "the server had shown it, but too little speaks for more than coincidence",
     Left.CONSTANT: "stands in a script of the page, or several sessions sent the same",

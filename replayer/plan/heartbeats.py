@@ -26,6 +26,13 @@ _OPENING_NS = 1_000_000_000
 """What a page asks for on a fresh socket it asks for at once, or at once upon the answer to what it asked before."""
 
 
+_BY_PROTOCOL = {Framing.SIGNALR: "ping", Framing.PHOENIX: "heartbeat"}
+"""Heartbeats that a protocol asks of its client: one is enough to go on with.
+
+Sources: SignalR hub protocol, "Ping Message Encoding"; Phoenix.Socket, "heartbeat" on the topic ``phoenix``.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """The ticks of one socket that become a ``Ticker``.
@@ -89,7 +96,9 @@ def heartbeats_of(
             tick = _Tick(node, paired.get(node.event), shape[1])
             groups.setdefault((node.socket, node.group, shape[0]), []).append(tick)
     for (socket, kind, _), ticks in sorted(groups.items(), key=lambda item: item[0]):
-        chosen = _chosen(ticks, closed_ns.get(socket, 0), is_named=is_heartbeat(names[kind]))
+        is_asked_for = _BY_PROTOCOL.get(logs[socket].framing) == names[kind]
+        is_named = is_heartbeat(names[kind])
+        chosen = ticks if is_asked_for else _chosen(ticks, closed_ns.get(socket, 0), is_named=is_named)
         if chosen and _is_free(chosen, bindings):
             _take(found, chosen, entries, logs[socket], opened_ns.get(socket, 0))
     return found
@@ -153,7 +162,7 @@ def _is_free(ticks: Sequence[_Tick], bindings: Bindings) -> bool:
 def _take(found: Found, ticks: Sequence[_Tick], kinds: Mapping[EventRef, int], log: SocketLog, opened_ns: int) -> None:
     first = ticks[0]
     uses = [use for use in log.uses.get(first.node.event[1], ()) if _is_counter(use)]
-    is_growing = len(ticks) > 1 and ticks[0].numbers != ticks[1].numbers
+    is_growing = len(ticks) == 1 or ticks[0].numbers != ticks[1].numbers
     counters = tuple((use, ticks[-1].numbers[n]) for n, use in enumerate(uses[: len(first.numbers)]) if is_growing)
     reply = first.paired
     found.heartbeats.append(
@@ -161,7 +170,7 @@ def _take(found: Found, ticks: Sequence[_Tick], kinds: Mapping[EventRef, int], l
             socket=first.node.socket,
             kind=first.node.group,
             events=tuple(tick.node.event for tick in ticks),
-            every_ns=_period_ns(ticks),
+            every_ns=max(_MIN_PERIOD_NS, _period_ns(ticks) if len(ticks) > 1 else first.node.at_ns - opened_ns),
             first_ns=max(0, first.node.at_ns - opened_ns),
             counters=counters,
             pairing=reply.pairing if reply is not None else None,

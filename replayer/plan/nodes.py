@@ -74,6 +74,8 @@ def nodes_of(
         else:
             out.nodes.append(_request(exchange, position, routes[position], reading.track.kinds[position]))
             out.notes += _unusual(exchange)
+            if exchange.response_body.is_cut and reading.track.kinds[position] is not RouteKind.ASSET:
+                out.notes.append(_cut(exchange))
     out.nodes.sort(key=lambda node: (node.at_ns, _order_at_once(node), node.event))
     return out
 
@@ -202,6 +204,13 @@ def is_given_up(exchange: Exchange) -> bool:
     """Tell whether it was the page that ended an exchange: a navigation, an abort, a closed tab."""
     error = exchange.error.lower()
     return any(word in error for word in ("client", "peer closed", "cancel", "abort"))
+
+
+def _cut(exchange: Exchange) -> str:
+    body = exchange.response_body
+    kept = body.kept_bytes or len(body.data)
+    what = f"{exchange.method} {exchange.path}"
+    return f"{what}: of its answer {kept} of {body.size_bytes} bytes were recorded; no values are taken from the rest"
 
 
 def _unusual(exchange: Exchange) -> Iterator[str]:

@@ -28,6 +28,7 @@ _SILENT_NAMES = re.compile(
     rb"|retry-after|server-timing|timing-allow-origin|x-dns-prefetch-control)$"
 )
 _KEY_BEFORE = re.compile(rb"""([A-Za-z_][\w.-]{0,60})["'\\]{0,2}\s{0,4}[:=]\s{0,4}["'\\]{0,2}$""")
+_SEGMENT = re.compile(rb"[A-Za-z0-9_.~%-]{1,39}")
 _SMALL = 1_000_000
 
 STABLE = 2
@@ -254,7 +255,8 @@ def pieces(text: bytes) -> Iterator[tuple[int, int]]:
 def _segment_before(text: bytes, start: int) -> str:
     if text[start - 1 : start] != b"/":
         return ""
-    return text[text.rfind(b"/", max(0, start - 40), start - 1) + 1 : start - 1].decode("latin-1")
+    segment = text[text.rfind(b"/", max(0, start - 40), start - 1) + 1 : start - 1]
+    return segment.decode() if _SEGMENT.fullmatch(segment) else ""
 
 
 def parsed(text: bytes) -> Any:

@@ -31,6 +31,9 @@ from replayer.targets import TargetSpec
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.wire.wires import WireKind
 
+SAMPLED_USERS = 200
+"""Users whose steps are kept whole (design §9)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
@@ -67,7 +70,7 @@ class Assignment:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     wire: WireKind = WireKind.FAST
     reach: Reach = Reach()
-    sampled_users: int = 200
+    sampled_users: int = SAMPLED_USERS
     identities: tuple[dict[str, str], ...] = ()
     populations: tuple[PopulationLoad, ...] = ()
     storms: tuple[Storm, ...] = ()

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from replayer import failures
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.port import Connection, Run
-from replayer.wire import failures
 from replayer.wire.sse import ServerEvent
 
 CONNECTIONS_PER_ORIGIN = 6

@@ -20,6 +20,9 @@ from replayer.user.render import Rendered, link_template
 SEARCHED_BYTES = 4096
 """How far into a message its discriminator is looked for."""
 
+NEVER_RECORDED = "(never recorded)"
+"""What messages of unknown kinds are counted under."""
+
 Search = Callable[[bytes, int, int], re.Match[bytes] | None]
 
 
@@ -61,11 +64,13 @@ class Inbox(NamedTuple):
     Attributes:
         facts: by the value of the discriminator.
         search: finds that value in plain JSON, None where there is no discriminator or another framing.
+        strangers: where messages of kinds that were never recorded are counted.
     """
 
     facts: dict[bytes, MessageFacts]
     search: Search | None
     framing: Framing
+    strangers: Recorder
 
 
 def inbox_of(
@@ -74,13 +79,14 @@ def inbox_of(
     number: int,
     *,
     recorders: list[Recorder],
+    strangers: Recorder,
     constants: Mapping[int, bytes],
     generated_by: Callable[[Template], tuple[tuple[int, str], ...]],
 ) -> Inbox:
     """Link what the server sends over a socket.
 
     Args:
-        recorders: by message kind.
+        recorders: by message kind; strangers: for all other messages.
         constants: values of the slots that are the same for every user.
         generated_by: the GENERATED slots of a template.
     """
@@ -96,7 +102,7 @@ def inbox_of(
             facts[described.value.encode()] = MessageFacts(kind, recorders[kind], described.expectation, mine)
     is_searched = socket.framing is Framing.PLAIN and bool(socket.discriminator)
     search = _discriminator(str(socket.discriminator[-1])) if is_searched else None
-    return Inbox(facts, search, socket.framing)
+    return Inbox(facts, search, socket.framing, strangers)
 
 
 @lru_cache(maxsize=256)

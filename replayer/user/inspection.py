@@ -13,6 +13,7 @@ from typing import Any
 from analysis.verification import EMPTY, ERROR, ITEMS, JSON, KIND, LOGIN, REQUIRED, SIZE, TRUNCATED
 from replayer.plan.expectations import ABSENT, NOT_APPLICABLE, at, carries_error, kind_of
 from replayer.plan.records import Demand, Expectation, JsonKind, JsonPath
+from replayer.user.slots import Answer
 
 _SEARCHED_BYTES = 65_536
 _NULL = JsonKind.NULL.value
@@ -82,6 +83,19 @@ class Inspection:
 def inspection_of(expectation: Expectation) -> Inspection:
     """Return the inspection of an expectation; equal ones share it."""
     return Inspection(expectation)
+
+
+STRANGER = Inspection(Expectation())
+"""What may be said of a message of a kind that was never recorded."""
+
+
+def is_document(answer: Answer) -> bool:
+    """Tell whether a message can be opened at all."""
+    try:
+        answer.json()
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def has_inside(expectation: Expectation) -> bool:

@@ -14,7 +14,7 @@ from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind,
 from replayer.targets import TargetSpec
 from replayer.user.ending import AtEnd, Pace, Steady, on_time_ns, steady_of
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
-from replayer.user.inbox import inbox_of
+from replayer.user.inbox import NEVER_RECORDED, inbox_of
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.meter import Meter, Recorder
 from replayer.user.pacing import Pacing
@@ -161,6 +161,9 @@ class LinkedScript:
                 script,
                 number,
                 recorders=self.messages,
+                strangers=meter.recorder(
+                    "ws.message", route=plan.routes[script.sockets[number].route].name, message=NEVER_RECORDED
+                ),
                 constants=constants,
                 generated_by=self.generated_by,
             )

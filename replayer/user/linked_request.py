@@ -23,7 +23,7 @@ class LinkedRequest:
         is_head: the method is HEAD.
         is_retried: a browser sends it again where a reused connection closes without a byte of answer.
         inspection: what is expected of the inside of a JSON body; None where nothing is.
-        keeps_body: somebody reads the body.
+        keeps_body: somebody reads the body; reads_headers: an extractor reads a header.
         needs_answer: the answer has more to be asked than its head and its size.
         good_head: the head last found to be as expected; the same head again needs no second look.
         min_bytes, max_bytes: allowed size of the decoded body.
@@ -32,16 +32,17 @@ class LinkedRequest:
     __slots__ = (
         "good_head",
         "index",
+        "inspection",
         "is_head",
         "is_http2",
         "is_kept_open",
-        "inspection",
         "is_retried",
         "keeps_body",
         "max_bytes",
         "min_bytes",
         "needs_answer",
         "origin",
+        "reads_headers",
         "recorder",
         "rendered",
         "step",
@@ -64,6 +65,7 @@ class LinkedRequest:
         reads_body = any(e.source in (Source.JSON, Source.TEXT) for e in step.extractors)
         self.keeps_body = self.inspection is not None or reads_body
         self.needs_answer = self.inspection is not None or bool(step.extractors)
+        self.reads_headers = any(extractor.source is Source.HEADER for extractor in step.extractors)
         self.good_head: Head = NO_HEAD
         self.min_bytes = step.expectation.min_bytes
         self.max_bytes = step.expectation.max_bytes

@@ -93,14 +93,16 @@ class Outcomes:
                 request.index, head.status, connection.intended_ns, connection.actual_ns, end_ns
             ):
                 return
-            failure = failures.status_failure(head.status)
-            self._count_failure(
-                request.index, failure, connection.intended_ns, connection.actual_ns, end_ns, head.status
-            )
+            failure, detail = failures.status_failure(head.status), _seen(connection)
+            times = connection.intended_ns, connection.actual_ns, end_ns
+            self._count_failure(request.index, failure, *times, head.status, detail=detail)
             return
         if not (mismatch or head.set_cookies or head.content_encoding):
             request.good_head = head
-        answer = Answer(head.headers, cookies, lambda: decoded(connection)) if request.needs_answer else None
+        answer: Answer | None = None
+        if request.needs_answer:
+            headers = head.headers if request.reads_headers else ()  # HTTP/2 decodes them only when they are asked for.
+            answer = Answer(headers, cookies, lambda: decoded(connection))
         if not mismatch and not head.content_encoding:
             mismatch = check_size(expectation, connection.body_bytes)
         if request.inspection is not None and answer is not None:
@@ -132,7 +134,8 @@ class Outcomes:
         self, index: int, set_cookies: Sequence[bytes], intended_ns: int, actual_ns: int, end_ns: int
     ) -> None:
         """Count an accepted WebSocket."""
-        self.memory.take_cookies(self.script.steps[index], set_cookies, end_ns)
+        if set_cookies:
+            self.memory.take_cookies(self.script.steps[index], set_cookies, end_ns)
         self._count_ok(index, intended_ns, actual_ns, end_ns, 0, status=101)
 
     def take_message(
@@ -167,7 +170,15 @@ class Outcomes:
         )
 
     def _count_failure(
-        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, status: int
+        self,
+        index: int,
+        failure: str,
+        intended_ns: int,
+        actual_ns: int,
+        end_ns: int,
+        status: int,
+        *,
+        detail: str = "",
     ) -> None:
         self._failed = True
         self.memory.lose(self.script.steps[index].extractors)
@@ -176,7 +187,13 @@ class Outcomes:
         else:
             self.script.recorders[index].failed(failure, intended_ns, actual_ns, end_ns)
         self._keep(
-            index=index, outcome=failure, intended_ns=intended_ns, actual_ns=actual_ns, end_ns=end_ns, status=status
+            index=index,
+            outcome=failure,
+            intended_ns=intended_ns,
+            actual_ns=actual_ns,
+            end_ns=end_ns,
+            status=status,
+            detail=detail,
         )
         if self._n_recovering:
             return  # The storm's policy has limits of its own.
@@ -227,4 +244,6 @@ class Outcomes:
 def _seen(connection: Connection) -> str:
     """What was seen instead, without a value of the answer's body."""
     content_type = connection.head.content_type.decode("latin-1") or "no content type"
-    return f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"
+    said = f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"
+    waits = next((value for name, value in connection.head.headers if name == b"retry-after"), None)
+    return said if waits is None else f"{said}, Retry-After: {waits.decode('latin-1')[:40]}"

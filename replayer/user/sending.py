@@ -10,6 +10,7 @@ from replayer.plan.records import Step, StepKind
 from replayer.user.connections import OriginConnections
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
+from replayer.user.misses import lacking
 from replayer.user.multiplex import OriginStreams
 from replayer.user.outcomes import Outcomes
 from replayer.user.port import Run
@@ -128,21 +129,22 @@ class Sending(Outcomes):
     def _finish_due(self, index: int, due_ns: int) -> None:
         self.finish(index, due_ns)
 
-    def _not_sent(self, index: int, reason: str) -> None:
+    def _not_sent(self, index: int, reason: str, detail: str = "") -> None:
         self._failed = True
         self._run.meter.count("not_sent:" + reason)
         self.memory.lose(self.script.steps[index].extractors)
         now_ns = self._run.port.now_ns()
         outcome = "not_sent_" + reason
-        self._keep(index=index, outcome=outcome, intended_ns=now_ns, actual_ns=now_ns, end_ns=now_ns)
+        self._keep(index=index, outcome=outcome, intended_ns=now_ns, actual_ns=now_ns, end_ns=now_ns, detail=detail)
         self._later_finished(index)
 
     def _miss(self, index: int, slot: int) -> None:
+        detail = lacking(self._run.plan, self.script.script, slot)
         if slot in self.memory.broken:
-            self._not_sent(index, "producer_failed")
+            self._not_sent(index, "producer_failed", detail)
         else:
             self._run.meter.count("correlation_misses")
-            self._not_sent(index, "correlation_miss")
+            self._not_sent(index, "correlation_miss", detail)
 
     def open_for_ns(self, index: int) -> int:
         """Return how long a response that is kept open stays so."""

@@ -20,6 +20,7 @@ from replayer.user.awaited import Awaited, Waiting
 from replayer.user.comeback import Comeback
 from replayer.user.framing import kind_of, reply_key
 from replayer.user.inbox import SEARCHED_BYTES, Inbox, LinkedResponder, MessageFacts
+from replayer.user.inspection import STRANGER, is_document
 from replayer.user.port import Run, SocketConnection
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer
@@ -291,6 +292,7 @@ class UserSocket:
             answer = Answer((), (), lambda: data, inbox.framing)
             facts = inbox.facts.get(self._opened_kind(answer))
         if facts is None:
+            self._take_stranger(data, answer)
             return
         if self._tickers is not None:
             self._tickers.received(facts.kind, data, end_ns)
@@ -303,8 +305,29 @@ class UserSocket:
         measure.bytes_in += n_bytes
         mismatch = "" if facts.min_bytes <= n_bytes <= facts.max_bytes else SIZE
         if not mismatch and facts.inspection is not None:
+            budget = self._run.budget
+            if budget.left_ns > 0:
+                answer = answer or Answer((), (), lambda: data, inbox.framing)
+                mismatch = budget.check(measure, facts.inspection, answer)
+            else:
+                measure.eligible += 1
+        if mismatch:
+            measure.mismatches[mismatch] = measure.mismatches.get(mismatch, 0) + 1
+        else:
+            measure.ok += 1
+
+    def _take_stranger(self, data: bytes, answer: Answer | None) -> None:
+        """Count a message of a kind never recorded: new is not wrong, unless it tells of an error or is cut."""
+        inbox = self._inbox
+        measure = inbox.strangers.measure
+        measure.planned += 1
+        measure.bytes_in += len(data)
+        mismatch = ""
+        if inbox.framing is Framing.PLAIN and data[:1] in (b"{", b"["):
             answer = answer or Answer((), (), lambda: data, inbox.framing)
-            mismatch = self._run.budget.check(measure, facts.inspection, answer)
+            mismatch = self._run.budget.check(measure, STRANGER, answer)
+        elif answer is not None and inbox.framing is not Framing.PLAIN and is_document(answer):
+            mismatch = self._run.budget.check(measure, STRANGER, answer)
         if mismatch:
             measure.mismatches[mismatch] = measure.mismatches.get(mismatch, 0) + 1
         else:

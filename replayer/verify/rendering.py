@@ -14,6 +14,10 @@ from replayer.verify.records import Aspect, Difference, StepReport
 from replayer.verify.reporting import Report
 
 _MAX_EXPLAINED = 12
+_ADVICE = (
+    "the first of them usually explains the others; rushhour plan FILE shows where each value comes from, and"
+    " --rules-out FILE writes what can be changed: a value that must be unique or typed anew becomes a column there"
+)
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -74,33 +78,45 @@ def render(report: Report, console: Console) -> None:
         console.print(Text("not explained", style="bold"))
         for line in unexplained:
             console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print(Text(f"  {_ADVICE}"), soft_wrap=True)
     _render_reasons(report, console)
     console.print(Text(_conclusion(report), style="red" if report.n_unexplained else "green"))
 
 
+_COLUMNS = (("step", 4), ("what", 20), ("recorded", 8), ("live", 8), ("values", 6), ("new", 3), ("same", 4))
+"""With the least width of each; ``values`` are extractors that found something, ``new`` those unlike the recorded."""
+
+
 def _steps(report: Report) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("step", "what", "recorded", "live", "values", "same"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for title, least in _COLUMNS:
+        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=least)
+    table.add_column("explained", no_wrap=True, justify="right", min_width=9)
     n_assets = 0
     for step in report.steps:
         if step.kind == "asset" and not step.differences:
             n_assets += 1
-            continue
-        table.add_row(str(step.step), printable(step.what), *_cells(step))
+        else:
+            table.add_row(str(step.step), printable(step.what), *_cells(step))
     if n_assets:
-        table.add_row("", f"{n_assets} images, scripts and styles", "", "", "", "yes")
+        table.add_row("", f"{n_assets} images, scripts and styles", "", "", "", "", "yes", "")
     return table
 
 
-def _cells(step: StepReport) -> tuple[str, str, str, str]:
-    found = f"{step.n_found} of {step.n_wanted}, {step.n_fresh} new" if step.n_wanted else ""
+def _cells(step: StepReport) -> tuple[str, ...]:
     recorded, live = (str(status) if status else "" for status in (step.recorded_status, step.live_status))
     if step.outcome != "ok":
-        live = step.outcome or "not begun"
-    if step.n_unexplained:
-        return recorded, live, found, f"NO, {step.n_unexplained}"
-    return recorded, live, found, f"yes, {len(step.differences)} explained" if step.differences else "yes"
+        live = "not sent" if step.outcome.startswith("not_sent") else step.outcome or "not begun"
+    found = f"{step.n_found}/{step.n_wanted}" if step.n_wanted else ""
+    n_explained = len(step.differences) - step.n_unexplained
+    return (
+        recorded,
+        live,
+        found,
+        str(step.n_fresh) if step.n_wanted else "",
+        "NO" if step.n_unexplained else "yes",
+        str(n_explained) if n_explained else "",
+    )
 
 
 def _messages(report: Report) -> Table:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from analysis.slots import Measure, SecondSlot, SeriesKey
+from analysis.verification import MISMATCHES
 from captures.bodies import header
 from captures.envelopes import Framing, open_document
 from captures.records import Exchange, Message, Peer
@@ -17,6 +18,7 @@ from captures.sessions import Capture
 from replayer.plan.records import JsonPath, Plan, Script, SlotKind, Step, StepKind
 from replayer.plan.requests import decoded_response
 from replayer.user.framing import kind_of
+from replayer.user.inbox import NEVER_RECORDED
 from replayer.verify.compare import Show, compared, of_extractors, plain_json
 from replayer.verify.reasons import Facts, general, words_of
 from replayer.verify.records import Aspect, Difference, Live, MessageReport, Recorded, StepReport
@@ -242,22 +244,26 @@ class Reporter:
         routes = {socket.route for socket in self._script.sockets}
         awaited = {step.message_kind for step in self._script.steps if step.kind is StepKind.RECEIVE}
         for number, kind in enumerate(self._plan.message_kinds):
-            if kind.is_sent or kind.route not in routes:
-                continue
-            route = self._plan.routes[kind.route].name
-            measure = _measure(measured.measures, "ws.message", message=kind.name, route=route)
-            n_live = measure.ok + sum(measure.mismatches.values())
-            n_recorded = self._sent[kind.route, kind.value]
-            found = [
-                Difference(aspect=Aspect.MESSAGES, place=kind.name, live=f"{n} × {mismatch}")
-                for mismatch, n in sorted(measure.mismatches.items())
-            ]
-            if n_recorded and not n_live:
-                found.append(_never_came(kind.name, n_recorded, is_awaited=number in awaited))
-            if n_recorded or n_live:
-                yield MessageReport(
-                    route=route, name=kind.name, n_recorded=n_recorded, n_live=n_live, differences=tuple(found)
-                )
+            if not kind.is_sent and kind.route in routes:
+                n_recorded = self._sent[kind.route, kind.value]
+                yield from self._of_kind(measured, kind.route, kind.name, n_recorded, is_awaited=number in awaited)
+        for number in sorted(routes):
+            yield from self._of_kind(measured, number, NEVER_RECORDED, 0, is_awaited=False)
+
+    def _of_kind(
+        self, measured: SecondSlot, number: int, name: str, n_recorded: int, *, is_awaited: bool
+    ) -> Iterable[MessageReport]:
+        route = self._plan.routes[number].name
+        measure = _measure(measured.measures, "ws.message", message=name, route=route)
+        n_live = measure.ok + sum(measure.mismatches.values())
+        found = [
+            Difference(aspect=Aspect.MESSAGES, place=name, live=f"{n} × {MISMATCHES[mismatch]}")
+            for mismatch, n in sorted(measure.mismatches.items())
+        ]
+        if n_recorded and not n_live:
+            found.append(_never_came(name, n_recorded, is_awaited=is_awaited))
+        if n_recorded or n_live:
+            yield MessageReport(route=route, name=name, n_recorded=n_recorded, n_live=n_live, differences=tuple(found))
 
     def _lost(self, witness: Witness) -> Iterable[str]:
         for (number, failure), n in sorted(witness.lost.items()):

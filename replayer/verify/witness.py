@@ -74,11 +74,19 @@ class Witness(User):
         super().take_close(index, intended_ns, actual_ns, end_ns)
 
     def _count_failure(
-        self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, status: int
+        self,
+        index: int,
+        failure: str,
+        intended_ns: int,
+        actual_ns: int,
+        end_ns: int,
+        status: int,
+        *,
+        detail: str = "",
     ) -> None:
         live = self.live(index)
         live.outcome, live.status = failure, status or live.status
-        super()._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
+        super()._count_failure(index, failure, intended_ns, actual_ns, end_ns, status, detail=detail)
 
     def socket_lost(self, number: int, failure: str, end_ns: int) -> None:
         self.lost[number, failure] += 1

@@ -25,7 +25,7 @@ class Blocks:
     __slots__ = ("_block", "_decoder", "_flags", "_n_continuations", "is_contextless", "stream")
 
     def __init__(self) -> None:
-        self._decoder = Decoder(max_list_bytes=MAX_HEAD_BYTES)
+        self._decoder: Decoder | None = Decoder(max_list_bytes=MAX_HEAD_BYTES)
         self._block = b""
         self._flags = self._n_continuations = 0
         self.stream = 0
@@ -33,6 +33,7 @@ class Blocks:
 
     def forget_table(self) -> None:
         """The peer's table has no room from here on, nor can it get any (§4.3.1)."""
+        self._decoder = None
         self.is_contextless = True
 
     def begin(self, stream: int, flags: int, block: bytes) -> None:
@@ -71,7 +72,7 @@ class Blocks:
             Fault: the block is none, or too large.
         """
         try:
-            if not self.is_contextless:
+            if self._decoder is not None:
                 fields = self._decoder.decode(block)
                 return decoded_head(fields) if is_head else None
             return known_head(block) if is_head else None

@@ -352,6 +352,8 @@ class Http2Session:
             self._take_data(stream, flags, len(payload), data)
             return
         self._stray(number)
+        if payload:
+            self._n_idle = 0  # What was on its way when its stream was given up.
         self._received_bytes += len(payload)
         if self._received_bytes >= WINDOW_STEP:
             self._open_window()
@@ -424,7 +426,7 @@ class Http2Session:
         for stream in [stream for number, stream in self._streams.items() if number > last]:
             stream.is_refused = True
             self._fail(stream, failures.EOF)
-        self._close_if_done()
+        self._close_if_done()  # None may have been in flight at all.
         self.owner.room_changed(self)
 
     def _check_greeting(self, data: bytes) -> None:
@@ -479,6 +481,7 @@ class Http2Session:
         self._out.forget(stream)
         stream.is_busy = False
         self.owner.request_failed(stream, failure, self._now_ns)
+        self._close_if_done()
 
     def _close_if_done(self) -> None:
         if self.is_leaving and not self._streams:

@@ -24,6 +24,8 @@ from replayer.wire.sse import EventReader, EventTooLarge, event_reader
 from replayer.wire.tally import Tally
 
 _HEAD_TOO_LARGE = 431
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Stands where httpx would make a context for every connection, used or not; it trusts nobody."""
 
 
 class ReferenceConnection:
@@ -55,7 +57,7 @@ class ReferenceConnection:
         self._task: asyncio.Task[None] | None = None
         self._stream: Any = None
         self._transport = httpx.AsyncHTTPTransport(
-            verify=context if context is not None else False,
+            verify=context if context is not None else _NO_TLS,
             trust_env=False,
             http1=target.http != "2",
             http2=target.http == "2",

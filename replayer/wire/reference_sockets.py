@@ -31,7 +31,7 @@ from replayer.wire.connect import Phase
 from replayer.wire.frames import ABNORMAL_CLOSURE
 from replayer.wire.proxy import ProxyRefused
 from replayer.wire.tally import Tally
-from replayer.wire.websocket import SocketOwner
+from replayer.wire.websocket import TCP_END_S, SocketOwner
 
 _BREACHES = {1002: failures.PROTOCOL, 1007: failures.PROTOCOL, 1009: failures.TOO_LARGE}
 """Codes with which a client ends a socket because of what the server sent (RFC 6455 §7.4.1)."""
@@ -144,7 +144,9 @@ class ReferenceSocket:
         except InvalidHandshake:
             self._refuse(failures.PROTOCOL, 101, time.monotonic_ns())
         except (OSError, EOFError, ProxyRefused) as exc:
-            self._refuse(classify(exc), 0, time.monotonic_ns())
+            # Subtle: asyncio's TLS calls an orderly end in the handshake a reset, without the kernel's number.
+            is_end = isinstance(exc, ConnectionResetError) and exc.errno is None
+            self._refuse(failures.EOF if is_end else classify(exc), 0, time.monotonic_ns())
         else:
             await self._talk(self._socket)
 
@@ -164,6 +166,7 @@ class ReferenceSocket:
             user_agent_header=None,
             open_timeout=None,
             ping_interval=None,
+            close_timeout=TCP_END_S,
             proxy=None if self._proxy is None else _proxy_url(self._proxy),
             create_connection=partial(_Connection, on_connected=self._connected),  # type: ignore[arg-type]
             **options,

@@ -168,7 +168,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         if self._is_paused and self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.failure = failures.SEND_OVERFLOW
-            self._transport.abort()  # The owner hears of it from the loop, not in the middle of its send.
+            self.abort()  # The owner hears of it from the loop, not in the middle of its send.
             return
         head = _TEXT if is_text else _BINARY
         if self._deflate is not None and (deflated := self._deflate.deflate(data)) is not None:
@@ -195,11 +195,13 @@ class WebSocketConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the TCP connection at once; ``socket_closed`` follows where the socket was open."""
+        self._stop()
         if self._transport is not None:
             self._transport.abort()
 
     def reset(self) -> None:
         """Cut the TCP connection with RST: the peer learns of the end at once, and no port waits here (TIME_WAIT)."""
+        self._stop()
         if self._transport is not None:
             plain = self._transport.get_extra_info("socket")
             if plain is not None:
@@ -209,10 +211,9 @@ class WebSocketConnection(asyncio.Protocol):
     def silence(self) -> None:
         """Be as if the network had gone away: read and send nothing more, and tell nobody; ``abort`` ends it."""
         if self._state == _OPEN and self._transport is not None:
+            self._stop()
             self._state = _CLOSED
             self._tally.n -= 1
-            if self._reader is not None:
-                self._reader.is_over = True
             self._transport.pause_reading()
 
     def fail(self, failure: str, now_ns: int) -> None:
@@ -355,11 +356,17 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _end(self, code: int) -> None:
         """The socket is over; its TCP connection has a while to end in order."""
+        self._stop()
+        self._arm(TCP_END_S)
+        self._tell_closed(code, self._now_ns)
+
+    def _stop(self) -> None:
+        """Send nothing more, and take nothing of what has been read already."""
+        if self._state == _OPEN:
+            self._state = _CLOSING
         if self._reader is not None:
             self._reader.is_over = True
         self._unanswered_ping = None
-        self._arm(TCP_END_S)
-        self._tell_closed(code, self._now_ns)
 
     def _tell_closed(self, code: int, now_ns: int) -> None:
         if self._state == _CLOSED:

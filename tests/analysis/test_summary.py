@@ -166,3 +166,9 @@ def test_the_first_reason_is_the_headline() -> None:
     assert a_summary(stopped)["reasons"][0].startswith("stopped by hand after 4.0 s")
     lost = a_good_run(end=RunEnd(duration_s=4.0, ended=Ended.FINISHED, lost_workers=(0, 2)))
     assert "2 of 4 workers were lost (number 0, 2)" in a_summary(lost)["reasons"]
+
+
+def test_a_target_that_limits_the_rate_is_named() -> None:
+    slot = a_slot({QUOTES: measured(*[20.0] * 2000, errors={"rate_limited": 5})}, counts=sessions(20))
+    reasons = a_summary(a_run([slot]))["reasons"]
+    assert reasons[-1].startswith("5 of 2005 steps were answered 429 (rate_limited)")

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.commands import ROOT
 N_KILLS = 25
 # Enough to fall before, into and between seals; starting Python takes a good part of it.
 LONGEST_S = 0.25
+PATIENCE_S = 60.0
 
 
 def killed_recording(path: Path, delay_s: float) -> int:
@@ -47,15 +49,25 @@ def is_right(event: Event) -> bool:
 @pytest.mark.process
 def test_no_sealed_event_is_lost_to_sigkill_at_random_times(tmp_path: Path) -> None:
     rng = random.Random(20_260_923)
-    for number in range(N_KILLS):
-        path, out = tmp_path / f"{number}.rush", tmp_path / f"{number}.whole.rush"
-        n_sealed = killed_recording(path, rng.uniform(0, LONGEST_S))
-        with open_capture(path) as reader:
-            events = list(reader.events())
-            assert not reader.complete
-        assert len(events) >= n_sealed > 0
-        assert [event.seq for event in events] == list(range(len(events)))
-        assert all(map(is_right, events))
-        assert recover(path, out).events == len(events)
-        with open_capture(out) as reader:
-            assert sum(1 for _ in reader.events()) == len(events) and reader.complete
+    paths = [tmp_path / f"{number}.rush" for number in range(N_KILLS)]
+    # The next ones are killed while the last one is looked at.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        recordings = [pool.submit(killed_recording, path, rng.uniform(0, LONGEST_S)) for path in paths]
+        for path, recording in zip(paths, recordings, strict=True):
+            check_killed(path, recording.result(timeout=PATIENCE_S))
+            path.unlink()
+
+
+def check_killed(path: Path, n_sealed: int) -> None:
+    """All that was sealed is there, in order and right, and can be made whole."""
+    with open_capture(path) as reader:
+        events = list(reader.events())
+        assert not reader.complete
+    assert len(events) >= n_sealed > 0
+    assert [event.seq for event in events] == list(range(len(events)))
+    assert all(map(is_right, events))
+    out = path.with_suffix(".whole.rush")
+    assert recover(path, out).events == len(events)
+    with open_capture(out) as reader:
+        assert reader.complete and reader.index().n_events == len(events) and reader.check()
+    out.unlink()

@@ -16,6 +16,8 @@ from captures.redact.scan import scan, told
 from tests.captures.planted import CLASSES, ENCODINGS, Planted, bodies, codings, messages, written
 from tests.captures.recording import Tape
 
+_BEGINNING = 6
+
 
 class Corpus:
     """Plants secrets and remembers where."""
@@ -130,10 +132,24 @@ def everything_in(path: Path) -> bytes:
 def test_no_planted_secret_is_in_the_file(recorded: tuple[Path, list[Planted]]) -> None:
     path, planted = recorded
     data = everything_in(path)
-    found = [secret for secret in planted if any(text in data for text in written(secret.value))]
+    # Where a text does not even begin, it needs no looking for: that is all the same, and ten times as fast.
+    beginnings = {data[at : at + _BEGINNING] for at in range(len(data))}
+    found = [
+        secret
+        for secret in planted
+        if any(
+            (len(text) < _BEGINNING or text[:_BEGINNING] in beginnings) and text in data
+            for text in written(secret.value)
+        )
+    ]
     places = sorted({(secret.klass, secret.place, secret.key) for secret in found})
     assert not places, f"{len(found)} of {len(planted)}: {places[:40]}"
     assert len(planted) > 2_000
+
+
+def test_the_search_finds_what_is_there(recorded: tuple[Path, list[Planted]]) -> None:
+    data = everything_in(recorded[0])
+    assert b"{{input.password}}" in data and b"theme=dark" in data and b"lang=en" in data, "it is decoded"
 
 
 def test_a_scan_of_the_corpus_is_clean(recorded: tuple[Path, list[Planted]]) -> None:

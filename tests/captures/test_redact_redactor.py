@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +76,22 @@ def test_the_name_of_a_scheme_is_no_secret_and_stays_before_tokens(
     assert page.response_body.data == text
     (sent,) = (value for name, value in orders.request_headers if name.lower() == b"authorization")
     assert sent.startswith(f"{scheme} ".encode()) and TOKEN.encode() not in sent
+
+
+def test_a_value_is_the_same_wherever_it_stands_under_whatever_name_it_came_first(path: Path) -> None:
+    random = Random(3)
+    values = [base64.urlsafe_b64encode(random.randbytes(12)).decode() for _ in range(60)]
+    with Tape(path) as tape:
+        for value in values:
+            tape.exchange(json.dumps({"receipt": value}).encode(), "application/json", "", is_request=False)
+        for value in values:
+            tape.message(json.dumps(["collect", {"key": value}]).encode(), sender=1)
+    *answers, socket = recorded(path)
+    assert socket.socket is not None
+    sent = [json.loads(message.data)[1]["key"] for message in socket.socket.messages]
+    assert [json.loads(answer.response_body.data)["receipt"] for answer in answers] == sent
+    # A few are mere letters, which nobody can tell from a name.
+    assert len(set(sent) & set(values)) <= 3
 
 
 def test_a_form_and_basic_authorization_become_inputs_in_their_coding(path: Path) -> None:

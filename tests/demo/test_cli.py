@@ -29,6 +29,8 @@ def test_the_demo_records_replays_judges_and_says_where_the_report_lies(tmp_path
     summary = _summary(tmp_path)
     assert summary["users"]["planned"] == summary["users"]["completed"] == 4
     assert summary["totals"]["failed"] == 0
+    (storm,) = summary["storms"]
+    assert storm["lost"] == storm["recovered"]
     assert ended.returncode == summary["exit_code"]
     assert "run/report.html" in ended.stdout
     assert (tmp_path / "run" / "report.html").is_file()

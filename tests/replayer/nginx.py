@@ -24,7 +24,7 @@ _CONF = """
 daemon off; master_process off; pid {root}/pid; error_log {root}/error.log error;
 events {{ worker_connections 512; }}
 http {{
-  log_format spoken '$server_protocol $request_method $request_uri $status';
+  log_format spoken '$server_protocol $request_method $request_uri $status $http_accept $content_type $content_length';
   access_log {root}/access.log spoken;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
@@ -54,7 +54,7 @@ class Nginx:
         return f"https://localhost:{self.port}"
 
     def log(self) -> list[str]:
-        """Return a line per request: protocol, method, target, status."""
+        """Return a line per request: protocol, method, target, status, and some of its headers."""
         return (self.root / "access.log").read_text(encoding="utf-8").splitlines()
 
 

@@ -45,6 +45,7 @@ def test_options_that_cannot_be_are_a_config_error(arguments: tuple[str, ...], c
     [
         ((), "Missing option '--target'"),
         ((*TARGET, "--max-gap", "5"), "is not a duration"),
+        ((*TARGET, "--max-message", "0"), "not in the range"),
         ((*TARGET, "--shape", "brust"), "the shapes are recorded"),
         ((*TARGET, "--pacing", "slow"), "'think', 'timeline', 'asap'"),
         ((*TARGET, "--redo-only"), "No such option"),
@@ -71,6 +72,7 @@ def test_print_config_prints_what_is_in_force_without_secrets(monkeypatch: pytes
     )
     assert result.exit_code == 0, result.output
     assert "hunter2" not in result.output
+    assert tomllib.loads(result.output)["constants"]["drain"] == 10
     table = tomllib.loads(result.output)["replay"]
     expected = {
         "target": "http://127.0.0.1:8000",

@@ -14,6 +14,7 @@ from captures.sessions import Capture
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan
 from replayer.plan.rules import rules_from
+from replayer.user.inbox import NEVER_RECORDED
 from tests.fakes_captures import Tape, capture_of
 from tests.replayer.watching import played, streaming
 
@@ -80,3 +81,28 @@ def test_the_shipped_check_names_what_the_demo_has() -> None:
     (requirement,) = rules_from(CHECKS.read_text(), str(CHECKS)).requirements
     assert (requirement.route, requirement.message) == (ROUTE, "snapshot")
     assert {path[0] for path in requirement.required} == {"quotes", "indices", "foreign", "derivatives", "prices"}
+
+
+# Messages of kinds that were never recorded, and what is wrong with them.
+STRANGERS = [
+    ('{"type": "news", "text": "market closes"}', {}),
+    ('{"type": "error", "error": "log in first"}', {"error": 1}),
+    ('{"errors": [{"message": "refused"}]}', {"error": 1}),
+    ('{"ts": 1, "seq": 2, "quo', {"truncated": 1}),
+    ("no json at all", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "mismatches"), STRANGERS)
+def test_a_message_of_a_kind_never_recorded_is_wrong_only_where_it_says_so(
+    text: str, mismatches: dict[str, int]
+) -> None:
+    def stream(connection: ServerConnection) -> None:
+        connection.send(text)
+        for _ in connection:
+            pass
+
+    with streaming(stream) as url:
+        measures = played(_plan(), url).measured.measures
+    strange = [measure for (_, labels), measure in measures.items() if dict(labels).get("message") == NEVER_RECORDED]
+    assert [(measure.planned, measure.mismatches) for measure in strange] == [(1, mismatches)]

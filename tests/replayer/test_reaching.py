@@ -130,7 +130,7 @@ def test_a_welcome_tells_the_protocol_and_sends_nothing(authority: Authority) ->
     with served(listen, tls=server_context(authority, alpn=("h2", "http/1.1"))) as port:
         reach = Reach(tls=TlsSettings(ca_file=authority.ca_file))
         assert welcome(target_at(port, scheme="https"), reach, timeout_ns=20 * NS_PER_S) == "h2"
-    assert received == [b""]
+    assert not any(received)
 
 
 def test_nobody_waits_longer_than_the_deadline() -> None:

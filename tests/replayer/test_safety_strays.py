@@ -18,7 +18,7 @@ from replayer.targets import TargetSpec
 from replayer.wire.wires import WireKind
 from tests.fakes_server import read_head, serving
 from tests.replayer.asking import AskingWire, Outcome, run, target_at
-from tests.replayer.test_wire_websocket import Listener
+from tests.replayer.listening import Listener
 
 BOTH = pytest.mark.parametrize("kind", list(WireKind), ids=lambda kind: kind.value)
 FORBIDDEN = "127.0.0.2"

@@ -56,3 +56,31 @@ def test_sockets_come_back_at_the_pace_of_the_server(tmp_path: Path, timeout_s: 
     for share, name in ((0.5, "t50_s"), (0.95, "t95_s"), (1.0, "t100_s")):
         assert report[name] == pytest.approx(times[int(share * N) - 1], rel=0.35), name
     assert run.whole.counts["sessions_completed"] == N
+
+
+def test_each_way_of_losing_a_socket_looks_to_the_server_as_it_should(tmp_path: Path) -> None:
+    n = 20
+    storms = ["at=300ms,how=close:4000", "at=600ms,how=silent,notice=200ms", "at=1100ms,how=rst"]
+    with upgrade_server() as server:
+        seen: list[dict[str, int]] = []
+
+        def on_turn(now_s: float) -> None:
+            if now_s > 0.9 and not seen:
+                seen.append(server.ledger())
+
+        run, _ = play(
+            tmp_path,
+            socket_plan(open_s=1.4),
+            server,
+            users=n,
+            storms=[f"{storm},policy=immediate" for storm in storms],
+            on_turn=on_turn,
+        )
+        ledger = server.ledger()
+    reports = storm_reports(run)
+    assert [report["recovered"] for report in reports] == [n, n, n]
+    assert reports[1]["t50_s"] > 0.2 > reports[0]["t50_s"]
+    assert ledger["upgrades"] == 4 * n
+    assert ledger["closes"] == 2 * n, "the storm's and each user's own at the end"
+    assert seen[0]["open"] == 2 * n, "a silent loss leaves the old socket half-open"
+    assert ledger["open"] == 0

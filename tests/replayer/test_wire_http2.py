@@ -161,8 +161,15 @@ async def _reset_in_flight(reader: asyncio.StreamReader, writer: asyncio.StreamW
     reset(writer)
 
 
+async def _leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End in order: a close with bytes unread would be a reset."""
+    writer.write_eof()
+    await reader.read()
+
+
 async def _close_in_flight(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await _greet(reader, writer)
+    await _leave(reader, writer)
 
 
 async def _speak_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -174,6 +181,7 @@ async def _speak_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 async def _half_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await _greet(reader, writer)
     writer.write(frames.frame(frames.HEADERS, frames.END_HEADERS, 1, b"\x88") + b"\0\0\x10\0\0\0\0\0\x01half")
+    await _leave(reader, writer)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,14 @@ def test_peer_may_use_its_table_until_it_has_acknowledged_ours() -> None:
     assert code_of_goodbye(pair) == frames.COMPRESSION_ERROR
 
 
+def test_header_that_nobody_wanted_and_nobody_can_decode_spoils_no_answer() -> None:
+    pair = Pair()
+    stream = pair.ask()
+    broken = b"\x88\x0f\x27\x82\xff\xff"  # An etag whose string is nothing but padding.
+    pair.feed(frames.frame(frames.HEADERS, frames.END_HEADERS, 1, broken) + data_frame(b"{}"))
+    assert pair.listener.told == ANSWERED and stream.head.headers == ()
+
+
 def test_answer_to_head_has_no_body_whatever_its_length_says() -> None:
     pair = Pair()
     stream = pair.ask(rendered(b"HEAD"), is_head=True)
@@ -319,6 +327,24 @@ def test_expired_stream_is_reset_and_what_comes_late_for_it_is_nobodys() -> None
         pair.answer(stream)
     pair.to_us()
     assert pair.listener.told == [("failed", (1, "timeout_request")), ("response", (3, 200, b"{}"))]
+
+
+def test_session_that_leaves_ends_with_the_failure_of_its_last_stream() -> None:
+    pair = Pair()
+    stream = pair.ask()
+    pair.session.retire()
+    assert (pair.session.has_room(), pair.wire.ended) == (False, "")
+    pair.server.reset_stream(stream.number, h2.errors.ErrorCodes.INTERNAL_ERROR)
+    pair.to_us()
+    assert (pair.listener.told, pair.wire.ended) == ([("failed", (1, "reset"))], "closed")
+
+
+def test_large_answer_that_comes_although_it_was_given_up_is_no_flood() -> None:
+    pair = Pair()
+    pair.ask().expire(9)
+    for _ in range(MAX_IDLE_CONTROLS // 100 + 1):
+        pair.feed(data_frame(b"x", flags=0) * 100)
+    assert pair.session.has_room()
 
 
 def test_lost_connection_fails_what_is_in_flight_once() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-import zlib
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -16,7 +14,8 @@ from replayer.wire.frames import MAX_MESSAGE_BYTES
 from replayer.wire.tally import Tally
 from replayer.wire.websocket import MAX_UNSENT_BYTES, WebSocketConnection
 from replayer.wire.websocket_handshake import accept_of
-from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
+from tests.fakes_server import Serve, answering, closed_port, read_head, serving
+from tests.faults.websocket import BOMB, DEFLATE, Then, client_frame, end, hold, reset_soon, upgraded
 from tests.replayer.listening import Listener, opened, run
 
 
@@ -104,38 +103,11 @@ def test_handshake_that_is_never_answered_expires_as_timeout_of_the_upgrade() ->
     run(main)
 
 
-Then = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
-
-
-async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-def _upgraded(*frames: bytes, then: Then = _hold, extension: str = "") -> Serve:
-    """Serve a handshake, then raw bytes, then whatever ``then`` does."""
-
-    async def serve_raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await read_head(reader)
-        start = head.lower().index(b"sec-websocket-key: ") + len(b"sec-websocket-key: ")
-        key = head[start:].partition(b"\r\n")[0]
-        accept = accept_of(key)
-        writer.write(
-            b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n"
-        )
-        if extension:
-            writer.write(f"Sec-WebSocket-Extensions: {extension}\r\n".encode())
-        writer.write(b"\r\n" + b"".join(frames))
-        await writer.drain()
-        await then(reader, writer)
-
-    return serve_raw
-
-
 def test_fragments_are_joined_and_pings_between_them_are_no_messages() -> None:
     frames = (b"\x01\x03foo", b"\x89\x01p", b"\x00\x03bar", b"\x80\x01!")
 
     async def main() -> None:
-        async with serving(_upgraded(*frames)) as port:
+        async with serving(upgraded(*frames)) as port:
             listener = Listener()
             connection = opened(port, listener)
             assert await listener.next() == ("opened",)
@@ -143,11 +115,6 @@ def test_fragments_are_joined_and_pings_between_them_are_no_messages() -> None:
             connection.abort()
 
     run(main)
-
-
-DEFLATE = "permessage-deflate"
-_BOMB = zlib.compressobj(9, wbits=-15)
-BOMB = _BOMB.compress(bytes(2 * MAX_MESSAGE_BYTES)) + _BOMB.flush(zlib.Z_SYNC_FLUSH)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +141,9 @@ def test_breaches_of_the_protocol_close_the_socket_and_tell_the_server_why(
     heard: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.put_nowait(await _client_frame(reader))
+        heard.put_nowait(await client_frame(reader))
 
-    server = _upgraded(*frames, then=listen, extension=extension)
+    server = upgraded(*frames, then=listen, extension=extension)
     assert _told(server, 2, heard, offers_deflate=bool(extension)) == [
         ("opened",),
         closed,
@@ -189,48 +156,39 @@ def test_every_close_code_of_the_server_is_told_and_echoed(code: int) -> None:
     heard: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.put_nowait(await _client_frame(reader))
+        heard.put_nowait(await client_frame(reader))
 
     payload = code.to_bytes(2, "big")
-    told = _told(_upgraded(b"\x88\x02" + payload, then=listen), 2, heard)
+    told = _told(upgraded(b"\x88\x02" + payload, then=listen), 2, heard)
     assert told == [("opened",), ("closed", code), (0x8, payload)]
 
 
 def test_close_without_a_code_is_1005() -> None:
-    assert _told(_upgraded(b"\x88\x00"), 2) == [("opened",), ("closed", 1005)]
-
-
-async def _reset_soon(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(0.05)
-    reset(writer)
-
-
-async def _end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.close()
+    assert _told(upgraded(b"\x88\x00"), 2) == [("opened",), ("closed", 1005)]
 
 
 @pytest.mark.parametrize(
     ("frames", "then"),
     [
-        ((), _reset_soon),  # RST
-        ((), _end),  # FIN without a close frame
-        ((b"\x81\x05hel",), _end),  # FIN inside a message
-        ((b"\x01\x03hel",), _end),  # FIN between fragments
+        ((), reset_soon),  # RST
+        ((), end),  # FIN without a close frame
+        ((b"\x81\x05hel",), end),  # FIN inside a message
+        ((b"\x01\x03hel",), end),  # FIN between fragments
     ],
 )
 def test_end_without_a_close_frame_is_1006(frames: tuple[bytes, ...], then: Then) -> None:
-    assert _told(_upgraded(*frames, then=then), 2) == [("opened",), ("closed", 1006)]
+    assert _told(upgraded(*frames, then=then), 2) == [("opened",), ("closed", 1006)]
 
 
 @pytest.mark.parametrize(
     ("head", "then", "told"),
     [
-        (b"", _end, ("refused", "eof", 0)),
-        (b"HTTP/1.1 101 S\r\nUpgr", _end, ("refused", "protocol", 0)),  # ended inside its head
-        (b"", _reset_soon, ("refused", "reset", 0)),
-        (b"HTTP/1.1 101 S\r\n" + b"X: y\r\n" * 100_000, _hold, ("refused", "protocol", 0)),  # header bomb
-        (b"\x00\x01\x02garbage", _hold, ("refused", "protocol", 0)),
-        (b"HTTP/1.1 103 E\r\n\r\nHTTP/1.0 403 F\r\n\r\n", _hold, ("refused", "status_403", 403)),
+        (b"", end, ("refused", "eof", 0)),
+        (b"HTTP/1.1 101 S\r\nUpgr", end, ("refused", "protocol", 0)),  # ended inside its head
+        (b"", reset_soon, ("refused", "reset", 0)),
+        (b"HTTP/1.1 101 S\r\n" + b"X: y\r\n" * 100_000, hold, ("refused", "protocol", 0)),  # header bomb
+        (b"\x00\x01\x02garbage", hold, ("refused", "protocol", 0)),
+        (b"HTTP/1.1 103 E\r\n\r\nHTTP/1.0 403 F\r\n\r\n", hold, ("refused", "status_403", 403)),
     ],
 )
 def test_handshake_that_breaks_off_has_the_class_of_its_cause(head: bytes, then: Then, told: tuple[Any, ...]) -> None:
@@ -256,7 +214,7 @@ def test_close_that_the_server_never_answers_ends_by_deadline(monkeypatch: pytes
     monkeypatch.setattr("replayer.wire.websocket.CLOSE_S", 0.05)
 
     async def main() -> None:
-        async with serving(_upgraded()) as port:
+        async with serving(upgraded()) as port:
             listener = Listener()
             connection = opened(port, listener)
             assert await listener.next() == ("opened",)
@@ -281,7 +239,7 @@ def test_server_that_never_ends_the_connection_after_both_closes_loses_it(
         ended.put_nowait(await reader.read())  # Until the other side ends it.
 
     async def main() -> None:
-        async with serving(_upgraded(*([] if is_ours else [b"\x88\x02\x03\xe8"]), then=answer)) as port:
+        async with serving(upgraded(*([] if is_ours else [b"\x88\x02\x03\xe8"]), then=answer)) as port:
             listener = Listener()
             connection = opened(port, listener)
             assert await listener.next() == ("opened",)
@@ -295,7 +253,7 @@ def test_server_that_never_ends_the_connection_after_both_closes_loses_it(
 
 def test_messages_that_were_under_way_when_we_closed_still_arrive() -> None:
     async def main() -> None:
-        async with serving(_upgraded(then=_late)) as port:
+        async with serving(upgraded(then=_late)) as port:
             listener = Listener()
             connection = opened(port, listener)
             assert await listener.next() == ("opened",)
@@ -314,7 +272,7 @@ def test_messages_that_were_under_way_when_we_closed_still_arrive() -> None:
 
 def test_nothing_is_told_of_an_attempt_that_was_given_up() -> None:
     async def main() -> None:
-        async with serving(_upgraded()) as port:
+        async with serving(upgraded()) as port:
             listener = Listener()
             tally = Tally()
             for ends_at_once in (True, False):
@@ -341,13 +299,13 @@ def test_ping_flood_of_a_server_that_does_not_read_is_answered_with_the_last_pon
         writer.write(b"\x89\x04last\x81\x07flooded")
         await seen.wait()
         transport.resume_reading()
-        while (frame := await _client_frame(reader)) != (0xA, b"last"):
+        while (frame := await client_frame(reader)) != (0xA, b"last"):
             answers.append(frame)
         writer.write(b"\x88\x02\x03\xe8")
         await reader.read()
 
     async def main() -> None:
-        async with serving(_upgraded(then=flood)) as port:
+        async with serving(upgraded(then=flood)) as port:
             listener, tally = Listener(), Tally()
             connection = opened(port, listener, tally=tally)
             assert [await listener.next(), await listener.next()] == [("opened",), ("message", b"flooded", True)]
@@ -361,13 +319,6 @@ def test_ping_flood_of_a_server_that_does_not_read_is_answered_with_the_last_pon
     assert 0 < len(answers) < 160 * 400
 
 
-async def _client_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Read one short frame of a client: opcode and payload."""
-    head, length = await reader.readexactly(2)
-    key, data = await reader.readexactly(4), await reader.readexactly(length & 0x7F)
-    return head & 0x0F, bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
-
-
 def test_server_that_does_not_read_ends_the_socket_before_memory_grows() -> None:
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport: Any = writer.transport
@@ -378,7 +329,7 @@ def test_server_that_does_not_read_ends_the_socket_before_memory_grows() -> None
             transport.abort()
 
     async def main() -> None:
-        async with serving(_upgraded(then=deaf)) as port:
+        async with serving(upgraded(then=deaf)) as port:
             listener = Listener()
             tally = Tally()
             connection = opened(port, listener, tally=tally)
@@ -417,13 +368,13 @@ def test_large_message_does_not_wait_and_arrives_whole_at_a_slow_reader() -> Non
 
 
 def test_message_limit_is_an_option_of_the_socket() -> None:
-    server = _upgraded(b"\x82\x0a" + bytes(10), b"\x82\x0b" + bytes(11))
+    server = upgraded(b"\x82\x0a" + bytes(10), b"\x82\x0b" + bytes(11))
     told = _told(server, 3, max_message_bytes=10)
     assert told == [("opened",), ("message", bytes(10), False), ("closed", 1009, "too_large")]
 
 
 def test_messages_in_one_piece_with_the_handshake_are_taken() -> None:
-    told = _told(_upgraded(b"\x81\x02hi", b"\x88\x00"), 3)
+    told = _told(upgraded(b"\x81\x02hi", b"\x88\x00"), 3)
     assert told == [("opened",), ("message", b"hi", True), ("closed", 1005)]
 
 
@@ -434,13 +385,34 @@ def test_silenced_socket_tells_nothing_more_even_of_the_same_read() -> None:
             connection.silence()
 
     async def main() -> None:
-        async with serving(_upgraded(b"\x81\x01a\x81\x01b\x89\x00")) as port:
+        async with serving(upgraded(b"\x81\x01a\x81\x01b\x89\x00")) as port:
             listener, tally = Silencing(), Tally()
             connection = opened(port, listener, tally=tally)
             assert [await listener.next(), await listener.next()] == [("opened",), ("message", b"a", True)]
             await asyncio.sleep(0.05)
             assert listener.told.empty() and tally.n == 0
             connection.abort()
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["abort", "reset"])
+def test_socket_that_its_owner_cuts_says_so_once_and_neither_sends_nor_takes_more(how: str) -> None:
+    class Cutting(Listener):
+        def message_received(self, connection: WebSocketConnection, data: bytes, end_ns: int, *, is_text: bool) -> None:
+            super().message_received(connection, data, end_ns, is_text=is_text)
+            getattr(connection, how)()
+            connection.send(b"too late", is_text=True)
+            assert not connection.is_open()
+
+    async def main() -> None:
+        async with serving(upgraded(b"\x81\x01a\x81\x01b\x89\x00\x88\x00")) as port:
+            listener, tally = Cutting(), Tally()
+            opened(port, listener, tally=tally)
+            told = [await listener.next() for _ in range(3)]
+            assert told == [("opened",), ("message", b"a", True), ("closed", 1006)]
+            await asyncio.sleep(0.05)
+            assert listener.told.empty() and (tally.n, tally.n_wires) == (0, 0)
 
     run(main)
 

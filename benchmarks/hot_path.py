@@ -1,0 +1,193 @@
+"""Where the nanoseconds go: one request of one virtual user without a kernel below it, and its parts.
+
+``python -m benchmarks.hot_path``. A connection is handed answers as the transport would hand them; what it writes goes
+nowhere. So the figures are this project's own share of a request; the loop and the kernel cost the rest. The smallest
+of many rounds is told, since whatever else runs on the machine can only add.
+"""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+import time
+import timeit
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.peers import recordings
+from benchmarks.peers.ground import BODY
+from captures.sessions import load_capture
+from replayer.plan.compile import compile_plan
+from replayer.targets import TargetSpec
+from replayer.user.checks import Budget
+from replayer.user.link import LinkedScript
+from replayer.user.meter import Meter
+from replayer.user.pacing import Deadlines, Pacing
+from replayer.user.port import Run
+from replayer.user.render import Rendered
+from replayer.user.steps import User
+from replayer.wire.heads import parse_head, remembered_heads
+from replayer.wire.http1 import Http1Connection
+from replayer.wire.tally import Tally
+
+ROUNDS = 25
+EXCHANGES = 2_000
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Tue, 24 Nov 2026 03:44:18 GMT\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n"
+)
+_TARGET = TargetSpec(scheme="http", host="127.0.0.1", port=1, addresses=("127.0.0.1",))
+
+
+class Nowhere:
+    """A transport that takes everything."""
+
+    def write(self, data: bytes) -> None:
+        """Forget it."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    abort = close
+
+
+@dataclass
+class NoWorker:
+    """Implements ``replayer.user.port.Port`` as far as a closed loop of requests needs it."""
+
+    heap: list[tuple[int, int, Callable[[Any, int], None], Any]] = field(default_factory=list)
+    connections: list[Http1Connection] = field(default_factory=list)
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def may_send(self, now_ns: int) -> bool:
+        return now_ns > 0
+
+    def call_at(self, due_ns: int, call: Callable[[Any, int], None], argument: Any) -> None:
+        heapq.heappush(self.heap, (due_ns, len(self.heap), call, argument))
+
+    def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
+        connection = Http1Connection(owner, Tally())
+        self.connections.append(connection)
+        connection.connection_made(Nowhere())
+
+    def watch(self, connection: Any) -> None:
+        connection.is_watched = True
+
+    def user_ended(self, user: User) -> None:
+        """It is over."""
+
+
+def _answer(extra: str = "") -> bytes:
+    body = (BODY % extra).encode()
+    return _HEAD % len(body) + body
+
+
+def whole_user(path: Path, answers: list[bytes]) -> float:
+    """Return ns per request of a user that plays a capture, answered with ``answers`` in turn."""
+    plan = compile_plan(load_capture(path))
+    meter, port, clock = Meter(0), NoWorker(), time.monotonic_ns
+    budget = Budget(clock)
+    budget.left_ns = 0  # A busy worker: of the parsing checks a sample is made, everything else is done.
+    run = Run(
+        plan=plan,
+        port=port,  # type: ignore[arg-type]  # What a socket would need is not here.
+        meter=meter,
+        budget=budget,
+        pacing=Pacing.ASAP,
+        deadlines=Deadlines(),
+        speed=1.0,
+        max_gap_ns=None,
+        max_failures=10,
+        start_ns=0,
+        key=bytes(16),
+        clock=clock,
+        request_ns=Deadlines().request_ns,
+        lease_until_ns=1 << 62,
+    )
+    script = LinkedScript(
+        plan, plan.scripts[0], targets=(_TARGET,), added=(), meter=meter, speed=1.0, max_gap_ns=None, pacing=Pacing.ASAP
+    )
+    return min(_played(script, run, port, answers) for _ in range(ROUNDS))
+
+
+def _played(script: LinkedScript, run: Run, port: NoWorker, answers: list[bytes]) -> float:
+    port.heap.clear()
+    port.connections.clear()
+    user = User(0, script, run, {}, is_sampled=False)
+    user.start(time.monotonic_ns())
+    while not port.connections:
+        due_ns, _, call, argument = heapq.heappop(port.heap)
+        call(argument, due_ns)
+    connection, n = port.connections[0], 0
+    started_ns = time.perf_counter_ns()
+    while connection.is_busy:
+        connection.data_received(answers[n % len(answers)])
+        n += 1
+    took_ns = time.perf_counter_ns() - started_ns
+    if n != EXCHANGES:
+        raise SystemExit(f"{n} of {EXCHANGES} requests were played")
+    run.meter.take_slot(0, {}, 0)
+    return took_ns / n
+
+
+def parts() -> dict[str, float]:
+    """Return ns of the parts that every request has."""
+    answer = _answer()
+    end = answer.find(b"\r\n\r\n") + 4
+    head = parse_head(answer[:end])
+    recorder = Meter(0).recorder("http", route="GET /")
+    filled = Rendered([b"GET /a?x=", 0, b"&y=", 1, b"&z=", 2, b" HTTP/1.1\r\nA: ", 3, b"\r\nB: ", 4, b"\r\n\r\n"])
+    values = [b"value-%d" % number for number in range(5)]
+
+    def forgotten() -> None:
+        remembered_heads.clear()
+        parse_head(answer[:end])
+
+    def known() -> object:
+        return remembered_heads.get(answer[: answer.find(b"\r\n\r\n") + 4])
+
+    return {
+        "a head that was seen before: found, looked up": _ns(
+            lambda: remembered_heads.get(answer[: answer.find(b"\r\n\r\n") + 4])
+        ),
+        "a head that was not: parsed by httptools": _ns(forgotten),
+        "latency and service time into their histograms": _ns(lambda: recorder.ok(0, 1_000, 900_000, 170)),
+        "a request with 5 slots rendered": _ns(lambda: filled.render(values)),
+        "the clock": _ns(time.monotonic_ns),
+        "(an empty call, contained in the above)": _ns(lambda: head),
+    }
+
+
+def _ns(call: Callable[[], object]) -> float:
+    timer, n = timeit.Timer(call), 20_000
+    return min(timer.repeat(ROUNDS, n)) / n * 1e9
+
+
+@click.command()
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as name:
+        plain, correlated = Path(name) / "polling.rush", Path(name) / "correlated.rush"
+        recordings.polling(plain, EXCHANGES)
+        recordings.correlated(correlated, EXCHANGES)
+        token = _answer(',"id":"1f0cc94e3b7d4a6f8e21d5b7c3a9e6f4"')
+        rows = {
+            "a request of a whole user": whole_user(plain, [_answer()]),
+            "the same, 3 slots and 1 extraction per 4 requests": whole_user(correlated, [token, *[_answer()] * 3]),
+            **parts(),
+        }
+    for what, ns in rows.items():
+        click.echo(f"{ns:8.0f} ns  {what}")
+
+
+if __name__ == "__main__":
+    main()
