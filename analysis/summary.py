@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from analysis.evaluate import Outcome, Result
+from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
 from analysis.run import Run
@@ -190,6 +191,7 @@ def _pacing(run: Run) -> dict[str, Any]:
         "sessions": n_outcomes(run.measure("session.slip")),
         "slip_ms": _times_ms(latency_of(run.measure("session.slip"))),
         "stretch_ratio": {name: None if ms is None else round(ms / 1000, 4) for name, ms in stretch.items()},
+        "server_paced_ratio": _rounded(server_paced_ratio(run)),
     }
 
 

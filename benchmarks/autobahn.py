@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import uvloop
@@ -59,8 +58,7 @@ async def _play(host: str, port: int, target: str, *, echoes: bool) -> bytes:
         offers_deflate=True,
         tally=Tally(),
     )
-    factory: Callable[[], asyncio.Protocol] = lambda: connection  # noqa: E731
-    await loop.create_connection(factory, host, port)
+    await loop.create_connection(lambda: connection, host, port)
     failure = await asyncio.wait_for(owner.ended, _CASE_S)
     if failure:
         raise SystemExit(f"{target}: {failure}")

@@ -22,7 +22,7 @@ ANY_TARGET = "http://127.0.0.1:8000"
 _EPILOG = """\b
 Examples:
   rushhour scenarios
-  rushhour scenarios my/scenarios --json
+  rushhour scenarios --json
 """
 
 

@@ -15,8 +15,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,12 @@ sys.path[:] = [ROOT, *(place for place in sys.path if place != str(Path(__file__
 from captures.errors import ConfigError  # noqa: E402
 from captures.records import Origin, Peer  # noqa: E402
 from recorder.channel import Channel  # noqa: E402
-from recorder.control_lines import PREFIX  # noqa: E402
+from recorder.control_lines import ControlLog  # noqa: E402
 from recorder.notices import Kind  # noqa: E402
-from recorder.options import DEFAULT_MAX_BODY_BYTES  # noqa: E402
 from recorder.reverse import Front, site_of  # noqa: E402
 from recorder.rotation import Rotation, parse_rotation, part_path  # noqa: E402
 from recorder.scope import Scope, scope_of  # noqa: E402
+from recorder.settings import SETTINGS, facts_of, problem_of  # noqa: E402
 from recorder.status import Status, Word  # noqa: E402
 from recorder.streams import is_streamed_request, is_streamed_response  # noqa: E402
 from recorder.summary import told  # noqa: E402
@@ -84,23 +83,14 @@ class Recorder:
         self._rotation = Rotation()
         self._flows: set[str] = set()
         self._sockets: dict[object, str] = {}
-        self._control_log = _ControlLog(self._control)
+        self._control_log = ControlLog(self._control)
         self._writer: Writer | None = None
 
     # Life of the addon
 
     def load(self, loader: addonmanager.Loader) -> None:
-        loader.add_option("rushhour_out", str, "", "Capture to write; must not exist.")
-        loader.add_option("rushhour_url", str, "", "Page whose host and registrable domain are recorded.")
-        loader.add_option("rushhour_scope", Sequence[str], [], "Further hosts to record; with no page and none: all.")
-        loader.add_option("rushhour_max_body", int, DEFAULT_MAX_BODY_BYTES, "Bytes kept of each body and message.")
-        loader.add_option("rushhour_redact", bool, True, "Replace secrets before anything is written.")
-        loader.add_option("rushhour_policy", str, "", "TOML file that says what else is secret, or is none.")
-        loader.add_option("rushhour_redact_key", str, "", "File that keeps the stand-ins' key; none: it is forgotten.")
-        loader.add_option("rushhour_sessions", str, "identity", "What a session is.", choices=["identity", "port"])
-        loader.add_option("rushhour_rotate", Sequence[str], [], "Go on in another file after 1GiB, 1h, or either.")
-        loader.add_option("rushhour_status_fd", int, -1, "Descriptor for status lines; -1: tell in the log.")
-        loader.add_option("rushhour_lifeline_fd", int, -1, "Descriptor whose end of file stops the proxy; -1: none.")
+        for each in SETTINGS:
+            loader.add_option(each.name, each.kind, each.default, each.help, each.choices)
 
     def configure(self, updated: set[str]) -> None:
         if updated & {"rushhour_url", "rushhour_scope", "rushhour_rotate"}:
@@ -114,7 +104,7 @@ class Recorder:
     def running(self) -> None:
         options = ctx.options
         out = options.rushhour_out
-        if problem := _problem_of(out, part_path(Path(out), 1) if self._rotation.is_on else Path(out)):
+        if problem := problem_of(out, part_path(Path(out), 1) if self._rotation.is_on else Path(out)):
             logger.error(problem)
             return
         _outlast_quiet_connections()
@@ -123,7 +113,7 @@ class Recorder:
         redaction = (options.rushhour_redact, options.rushhour_policy, options.rushhour_redact_key)
         self.channel.put(
             Kind.START,
-            facts=_facts(options),
+            facts=facts_of(options, VERSION),
             max_body_bytes=options.rushhour_max_body,
             redaction=redaction,
             rotation=(self._rotation.size_bytes, self._rotation.age_ns),
@@ -348,18 +338,6 @@ class Recorder:
         return pass_on
 
 
-class _ControlLog(logging.Handler):
-    """Picks pings and pongs out of the proxy's log: there is no hook for them."""
-
-    def __init__(self, take: Callable[[object, str], None]) -> None:
-        super().__init__()
-        self._take = take
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if isinstance(record.msg, str) and record.msg.startswith(PREFIX):
-            self._take(getattr(record, "client", None), record.msg)
-
-
 def _origin_of(flow: http.HTTPFlow) -> tuple[str, str, int]:
     request = flow.request
     has_only_address = flow.client_conn.proxy_mode.type_name in _ADDRESS_MODES
@@ -382,34 +360,6 @@ def _face_visitor(flow: http.HTTPFlow) -> None:
     front = flow.metadata.get(_FRONT)
     if isinstance(front, Front) and flow.response is not None:
         flow.response.headers.fields = front.to_visitor(flow.response.headers.fields)
-
-
-def _problem_of(out: str, first: Path) -> str:
-    if not out:
-        return "rushhour_out is not set: add --set rushhour_out=FILE"
-    if os.path.lexists(first):
-        return f"{first} exists and is not overwritten: name another file with --set rushhour_out=FILE"
-    if getattr(sys, "frozen", False):
-        return "this mitmproxy is a standalone binary without Python: install mitmproxy from PyPI"
-    return ""
-
-
-def _facts(options: Any) -> dict[str, object]:
-    return {
-        "tool": "rushhour",
-        "version": _version(),
-        "mitmproxy": VERSION,
-        "url": options.rushhour_url,
-        "scope": list(options.rushhour_scope),
-        "max_body_bytes": options.rushhour_max_body,
-    }
-
-
-def _version() -> str:
-    try:
-        return metadata.version("rushhour")
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _identify_upstream() -> None:

@@ -1,4 +1,4 @@
-"""Reads pings and pongs out of the proxy's log lines; pure.
+"""Reads pings and pongs out of the proxy's log lines.
 
 mitmproxy relays control frames without a hook and only logs them:
 ``Received WebSocket ping from client (payload: b'hb1')``.
@@ -8,7 +8,9 @@ Source: mitmproxy/proxy/layers/websocket.py, 11.0.2 to 12.2.3.
 from __future__ import annotations
 
 import ast
+import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from captures.records import Opcode, Peer
@@ -40,3 +42,16 @@ def parse_control_line(line: str) -> Control | None:
     except (SyntaxError, ValueError):
         return None
     return Control(sender=_SENDERS[match[2]], opcode=_OPCODES[match[1]], data=data) if isinstance(data, bytes) else None
+
+
+class ControlLog(logging.Handler):
+    """Hears the proxy's log lines about pings and pongs; ``take`` gets the client's address and the line."""
+
+    def __init__(self, take: Callable[[object, str], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See ``logging.Handler``."""
+        if isinstance(record.msg, str) and record.msg.startswith(PREFIX):
+            self._take(getattr(record, "client", None), record.msg)

@@ -68,9 +68,7 @@ def inputs(path: str, columns: Sequence[str], *, is_written: bool = True) -> lis
     lines = [f"typed by somebody, not kept: {', '.join(columns)}; fill in {file}, one row per user"]
     if not is_written:
         names = identities_csv(columns).rstrip()
-        lines.append(
-            f"it could not be written: make it when there is room, with this as its first line: {names}"
-        )
+        lines.append(f"it could not be written: make it when there is room, with this as its first line: {names}")
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from captures.records import Origin
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 
 
 def caveats(

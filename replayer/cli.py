@@ -15,7 +15,7 @@ Examples:
   rushhour replay market.rush --target http://127.0.0.1:8000 --scale 20 --speed 5 --shape burst
   rushhour replay market.rush --target http://127.0.0.1:8000 --users 50 --shape ramp:5s --threshold "http p95 < 300ms"
   rushhour replay market.rush --target http://127.0.0.1:8000 --shape stages:30s@200,2m@200,30s@0 --at-end hold --dry-run
-  rushhour replay --scenario demo/scenarios/burst.toml --target http://127.0.0.1:8000
+  rushhour replay market.rush --scenario crowd.toml --target http://127.0.0.1:8000
 """
 
 

@@ -126,7 +126,14 @@ def arriving_by_worker(
 
 def _stored(options: ReplayOptions, capture: Path) -> StoredPlan:
     mapped, chosen = frozenset(options.target.maps), options.plan
-    return stored_plan(PlanRequest(capture=capture, mapped=mapped, rules=chosen.rules, also=chosen.also))
+    stored = stored_plan(PlanRequest(capture=capture, mapped=mapped, rules=chosen.rules, also=chosen.also))
+    if options.judge.strict and stored.unbound:
+        places = "; ".join(stored.unbound[:5])
+        raise ConfigError(
+            f"--strict: nothing in {capture} brings a value for {places}",
+            f"rushhour plan {capture} explains it; decide with --rules-out and --rules, or leave --strict out",
+        )
+    return stored
 
 
 def _chosen(options: ReplayOptions, plan: Plan) -> tuple[Plan, tuple[str, ...]]:

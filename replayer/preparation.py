@@ -26,7 +26,7 @@ from replayer.options.run import ReplayOptions
 from replayer.options.target import read_allowed_targets
 from replayer.pool.assignment import Assignment, assignment_to_body
 from replayer.reach import ProxySpec, Reach
-from replayer.reaching import wait_for_health, welcome, with_proxies
+from replayer.reaching import welcome, with_proxies
 from replayer.reconnects import recorded_waits
 from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
 from replayer.speaking import differences, recorded_http, spoken_to, versions
@@ -208,6 +208,8 @@ def _reached(
     """
     wanted, timeout_ns = options.target, options.wire.deadlines.connect_ns
     if wanted.health is not None:
+        from replayer.wire.health import wait_for_health  # httpx is slow to import, and few runs wait.
+
         spec = gate.admit(wanted.health.origin)
         wait_for_health(wanted.health, spec, options.reach.tls, headers=options.reach.added, wait_ns=wanted.wait_ns)
     targets, proxies = with_proxies(targets, gate.proxies, gate.resolve, pinned=frozenset(gate.pinned))

@@ -5,27 +5,16 @@ Nothing but ``--wait URL`` asks a target for anything: the first connection send
 
 from __future__ import annotations
 
-import ssl
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from captures.errors import ConfigError, TargetRefused, TargetUnreachable
 from captures.records import Origin
-from captures.units import NS_PER_S
 from replayer import failures
 from replayer.proxies import ProxyChoice, ProxyUrl
-from replayer.reach import ProxySpec, Reach, TlsSettings
+from replayer.reach import ProxySpec, Reach
 from replayer.safety import Resolver, is_special, parse_target
 from replayer.targets import TargetSpec
-
-if TYPE_CHECKING:
-    import httpx
-
-_POLL_S = 0.2
-_ANSWER_S = 5.0
-"""How long one look at a health URL may take."""
 
 _WORDS = {
     failures.TLS_EXPIRED: "its certificate has expired, or is not valid yet; renew it, or add --insecure",
@@ -91,37 +80,6 @@ def with_proxies(
     return tuple(reached), tuple(proxies.values())
 
 
-def wait_for_health(
-    health: HealthUrl, spec: TargetSpec, tls: TlsSettings, *, headers: Sequence[tuple[bytes, bytes]] = (), wait_ns: int
-) -> None:
-    """Ask for a URL until the answer is 2xx.
-
-    Args:
-        headers: sent along: staging may let nobody in without.
-        spec: the admitted target of the URL: only its addresses are connected to; no redirect is followed.
-
-    Raises:
-        TargetUnreachable: it was not in time.
-    """
-    import httpx  # Slow to import, and needed by few runs.
-
-    verify: ssl.SSLContext | bool = False
-    if spec.scheme == "https":
-        from replayer.wire.contexts import open_context
-
-        verify = open_context(tls, ())
-    deadline_s = time.monotonic() + wait_ns / NS_PER_S
-    asked = httpx.Headers([(b"Host", spec.authority.encode()), *headers])
-    with httpx.Client(verify=verify, trust_env=False, follow_redirects=False, timeout=_ANSWER_S) as client:
-        while True:
-            seen = _look(client, health, spec, asked)
-            if not seen:
-                return
-            if time.monotonic() + _POLL_S > deadline_s:
-                raise TargetUnreachable(spec.origin, f"{health} is not healthy: {seen}")
-            time.sleep(_POLL_S)
-
-
 def welcome(target: TargetSpec, reach: Reach, *, timeout_ns: int) -> str:
     """Connect once with TLS, as the run will; returns the ALPN protocol that the target chose, "" for none.
 
@@ -135,23 +93,6 @@ def welcome(target: TargetSpec, reach: Reach, *, timeout_ns: int) -> str:
         reason = _WORDS.get(greeting.failure, f"the connection ended as {greeting.failure}")
         raise TargetUnreachable(target.origin, reason)
     return greeting.alpn
-
-
-def _look(client: httpx.Client, health: HealthUrl, spec: TargetSpec, headers: httpx.Headers) -> str:
-    """Ask once; return what is wrong, "" for nothing."""
-    import httpx
-
-    seen = "nobody answered"
-    for address in spec.addresses:
-        url = httpx.URL(scheme=spec.scheme, host=address, port=spec.port, path="/")
-        extensions = {"sni_hostname": spec.host, "target": health.path.encode()}
-        try:
-            response = client.get(url, headers=headers, extensions=extensions)
-        except httpx.HTTPError as exc:
-            seen = str(exc) or type(exc).__name__
-        else:
-            return "" if response.is_success else f"it answered {response.status_code}"
-    return seen
 
 
 def _resolved(url: ProxyUrl, resolve: Resolver) -> ProxySpec:

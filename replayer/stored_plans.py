@@ -24,9 +24,10 @@ from captures.format.reader import sha256_of
 from captures.records import Origin
 from captures.sessions import Capture, load_capture
 from replayer.plan.codec import VERSION, plan_from_bytes, plan_to_bytes
-from replayer.plan.compile import compile_plan
+from replayer.plan.compile import compile_explained
 from replayer.plan.records import Plan
 from replayer.plan.rules import NO_RULES, Rules, rules_from
+from replayer.plan.unbound import unbound_places
 
 MAX_FILES = 64
 MAX_TOTAL_BYTES = 512 * 1024 * 1024
@@ -62,13 +63,15 @@ class StoredPlan:
 
     Attributes:
         encoded: the plan as workers are sent it; its sha256 is ``plan_sha256`` of the plan.
+        unbound: places of values that look minted and that nothing brings.
         is_cached: it was not compiled anew.
     """
 
     facts: RecordedFacts
     plan: Plan
     encoded: bytes
-    is_cached: bool
+    unbound: tuple[str, ...] = ()
+    is_cached: bool = False
 
     def load(self) -> Capture:
         """Return the whole capture, for what the plan does not say."""
@@ -124,9 +127,13 @@ def stored_plan(request: PlanRequest) -> StoredPlan:
         return found
     capture = load_capture(request.capture)
     also = [load_capture(path) for path in request.also]
-    plan = compile_plan(capture, mapped=request.mapped, rules=rules, also=also)
-    encoded = plan_to_bytes(plan)
-    stored = StoredPlan(facts=facts_of_capture(capture), plan=plan, encoded=encoded, is_cached=False)
+    compiled = compile_explained(capture, mapped=request.mapped, rules=rules, also=also)
+    stored = StoredPlan(
+        facts=facts_of_capture(capture),
+        plan=compiled.plan,
+        encoded=plan_to_bytes(compiled.plan),
+        unbound=tuple(unbound_places(compiled)),
+    )
     write_plan(request, stored)
     return stored
 
@@ -215,13 +222,13 @@ def _read(file: Path, capture: Path) -> StoredPlan | None:
     if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(body).digest() != digest:
         return None
     try:
-        sha256, n_sessions, spoken, encoded = msgpack.unpackb(body, raw=False)
+        sha256, n_sessions, spoken, unbound, encoded = msgpack.unpackb(body, raw=False)
         plan = plan_from_bytes(encoded)
     except (ReplayError, ValueError, TypeError, msgpack.UnpackException):
         return None
     _touch(file)
     facts = RecordedFacts(path=str(capture), sha256=sha256, n_sessions=n_sessions, spoken=_spoken_from(spoken))
-    return StoredPlan(facts=facts, plan=plan, encoded=encoded, is_cached=True)
+    return StoredPlan(facts=facts, plan=plan, encoded=encoded, unbound=tuple(unbound), is_cached=True)
 
 
 def _spoken_from(rows: Sequence[Sequence[Any]]) -> tuple[tuple[Origin, int, int], ...]:
@@ -232,7 +239,9 @@ def _write(file: Path, stored: StoredPlan) -> None:
     """Keep a plan; a cache that cannot be written is no reason not to replay."""
     facts = stored.facts
     spoken = [(origin.scheme, origin.host, origin.port, n_1, n_2) for origin, n_1, n_2 in facts.spoken]
-    body = msgpack.packb([facts.sha256, facts.n_sessions, spoken, stored.encoded], use_bin_type=True)
+    body = msgpack.packb(
+        [facts.sha256, facts.n_sessions, spoken, list(stored.unbound), stored.encoded], use_bin_type=True
+    )
     data = _MAGIC + hashlib.sha256(body).digest() + body
     if len(data) > MAX_TOTAL_BYTES // 2:
         return

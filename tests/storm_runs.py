@@ -106,7 +106,7 @@ def request_plan(*, n_requests: int, every_s: float) -> Plan:
             route=0,
             origin=0,
             at_ns=index * every_ns,
-            duration_ns=1,
+            duration_ns=NS_PER_MS,
             request=request,
         )
 

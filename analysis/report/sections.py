@@ -219,6 +219,12 @@ def method(summary: dict[str, Any]) -> Html:
         f"{plural(checked['mismatched'], 'answer')} differed. The worst share of these counts as verify mismatch."
     )
     items: list[object] = [*_METHOD, lateness, comparison]
+    paced = summary["pacing"]["server_paced_ratio"]
+    if paced and summary["options"].get("speed", 1.0) != 1.0:
+        items.append(
+            f"Users waited {paced:.0%} of their time for messages that the server sends at its own pace: no speed "
+            "shortens that, nor storms, heartbeats and the lives of tokens."
+        )
     if str(summary["options"].get("pacing", "")) == "asap":
         items.insert(0, tag("b", "Closed model (asap): latencies are not comparable with those of other pacings."))
     items += summary["notes"]

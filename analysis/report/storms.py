@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 12
 """Strikes a terminal shows; the report shows all."""
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720, 240, 48, 28
+_MOST_NAMED = 12
+"""Strikes whose colour is named below the curves; colours repeat."""
 _COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#0891b2")
 
 Report = Mapping[str, Any]
@@ -116,12 +118,13 @@ def _curves(reports: Sequence[Report]) -> Html:
     low, high = log10(min(times)), log10(max(times))
     high = max(high, low + 1)
     lines = [_line(report["curve"], low, high, _COLOURS[n % len(_COLOURS)]) for n, report in enumerate(reports)]
+    lines += [_legend(n, str(report["label"])) for n, report in enumerate(reports[:_MOST_NAMED])]
     marks = [_mark(power, low, high) for power in range(-3, 5) if low <= power <= high]
     shares = [_share(share) for share in (0.0, 0.5, 0.95, 1.0)]
     title = "Recovered fraction of the lost sockets over the time since their loss"
     return Html(
         f"<figure><figcaption><h3>Recovery</h3><p>{title}</p></figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="100%" role="img" aria-label="{title}">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 20}" width="100%" role="img" aria-label="{title}">'
         f"{''.join((*shares, *marks, *lines))}</svg></figure>"
     )
 
@@ -144,6 +147,12 @@ def _line(curve: Sequence[Sequence[float]], low: float, high: float, colour: str
         path.append(f"L{x},{y}L{x},{_y(share)}")
         y = _y(share)
     return f'<path d="{"".join(path)}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def _legend(number: int, label: str) -> str:
+    x, y = _LEFT + number * 56, _HEIGHT + 12
+    square = f'<rect x="{x}" y="{y - 9}" width="9" height="9" fill="{_COLOURS[number % len(_COLOURS)]}"/>'
+    return f'{square}<text x="{x + 13}" y="{y}" font-size="11" fill="currentColor">{printable(label, 8)}</text>'
 
 
 def _mark(power: int, low: float, high: float) -> str:

@@ -108,7 +108,7 @@ def reach_from(given: Given) -> ReachOptions:
         key_password=environment.get(CERT_PASSWORD_VARIABLE),
         resumes=given["tls_resume"] == "on",
     )
-    check_files(tls)
+    _check_files(tls)
     return ReachOptions(
         headers=tuple(headers),
         authorization=b"" if login is None else parse_basic_auth(login, environment),
@@ -160,33 +160,16 @@ def parse_cert(text: str | None) -> tuple[str | None, str | None]:
     return str(Path(cert).resolve()), str(Path(key).resolve()) if key else None
 
 
-def check_files(tls: TlsSettings) -> None:
-    """Check the files of a run before a worker trips over them.
-
-    Raises:
-        ConfigError: one of them cannot be used.
-    """
-    if tls.ca_file is None and tls.cert_file is None:
-        return
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if tls.ca_file is not None:
-            context.load_verify_locations(tls.ca_file)
-    except OSError as exc:
-        raise ConfigError(f"--ca {tls.ca_file} cannot be used: {exc.strerror or exc}", "name a PEM file") from exc
-    try:
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file, tls.key_password or "")
-    except OSError as exc:
-        hint = f"name PEM files of a certificate and its key; {CERT_PASSWORD_VARIABLE} opens an encrypted one"
-        raise ConfigError(f"--cert {tls.cert_file} cannot be used: {exc.strerror or exc}", hint) from exc
-
-
 def _from_environment(source: str, environment: Mapping[str, str], *, option: str) -> bytes:
     variable = source.removeprefix("env:")
     value = environment.get(variable)
     if value is None:
         raise ConfigError(f"{option}: the variable {variable} is not set", f"export {variable} first")
     return value.encode("utf-8", "surrogateescape")
+
+
+def _check_files(tls: TlsSettings) -> None:
+    if tls.ca_file is not None or tls.cert_file is not None:
+        from replayer.wire.contexts import check_files  # ``--help`` need not wait for it.
+
+        check_files(tls, password_variable=CERT_PASSWORD_VARIABLE)

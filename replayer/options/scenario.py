@@ -20,6 +20,7 @@ Whatever is wrong is told with its line.
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -230,9 +231,11 @@ class _Reader:
 
     def _from_here(self, param: Setting, value: Any) -> Any:
         """Files are named relative to the scenario."""
-        return (
-            str(self._path.parent / value) if isinstance(param.type, click.Path) and isinstance(value, str) else value
-        )
+        is_file = isinstance(param.type, click.Path) and isinstance(value, str)
+        return str(self._beside(value)) if is_file else value
+
+    def _beside(self, name: str) -> Path:
+        return Path(os.path.normpath(self._path.parent / name))
 
     def _fits(self, param: Setting, value: Any) -> bool:
         if param.multiple:
@@ -246,7 +249,7 @@ class _Reader:
         return isinstance(value, str)
 
     def _capture(self, place: Place, value: Any) -> Path:
-        return self._path.parent / self._text(place, value)
+        return self._beside(self._text(place, value))
 
     def _text(self, place: Place, value: Any) -> str:
         if not isinstance(value, str) or not value.strip():

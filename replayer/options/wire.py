@@ -12,7 +12,7 @@ from captures.errors import ConfigError
 from replayer.load.shapes import duration_text
 from replayer.options.setting import Given, duration_setting, setting
 from replayer.user.pacing import Deadlines
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 
 _MIB = 1024 * 1024
 

@@ -132,7 +132,7 @@ def _write_new(path: Path, text: str) -> None:
 
 def _refuse_unbound(compiled: Compiled) -> None:
     from captures.errors import ConfigError
-    from replayer.plan.explain import unbound_places
+    from replayer.plan.unbound import unbound_places
 
     places = unbound_places(compiled)
     if places:

@@ -183,7 +183,7 @@ class Match:
 
 
 class Behind(NamedTuple):
-    """The request behind an event: its path without query, whether it writes, its route, whether it is a page's file."""
+    """The request behind an event: its path without query, whether it writes, its route, whether it is an asset."""
 
     path: str
     is_unsafe: bool

@@ -106,7 +106,7 @@ class Learner:
         for path, kinds in list(self._kinds.items()):
             if path in shape.kinds:
                 self._kinds[path] = kinds | shape.kinds[path]
-            elif array_of(path) is None or array_of(path) in shape.filled:
+            elif not _is_spared(path, shape):
                 del self._kinds[path]
         self._filled = [path for path in self._filled if path in shape.filled]
 
@@ -165,6 +165,12 @@ def array_of(path: JsonPath) -> JsonPath | None:
         if type(path[position]) is int:
             return path[:position]
     return None
+
+
+def _is_spared(path: JsonPath, shape: DocumentShape) -> bool:
+    """Tell whether a path goes through an array that is there and has no elements: that says nothing of them."""
+    array = array_of(path)
+    return array is not None and array not in shape.filled and (array == () or array in shape.kinds)
 
 
 def kind_of(value: Any) -> int:

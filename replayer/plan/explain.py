@@ -15,8 +15,9 @@ from captures.view.terminal import printable
 from replayer.plan.codec import plan_sha256
 from replayer.plan.compile import Compiled
 from replayer.plan.evidence import Consumer, Left, Literal, ScriptEvidence, SlotEvidence
-from replayer.plan.records import Plan, Refresh, RouteKind, Script, Slot, SlotKind, Step, StepKind
+from replayer.plan.records import Plan, Refresh, RouteKind, Script, Slot, SlotKind, Step
 from replayer.plan.scoring import total
+from replayer.plan.unbound import what_of
 
 _SHOWN_CHARS = 8
 _MAX_CONSUMERS = 12
@@ -35,16 +36,6 @@ def shortened(value: bytes) -> str:
     """Return the beginning of a value and its length; short values whole."""
     text = "".join(c if c.isprintable() else "·" for c in value.decode("utf-8", "replace"))
     return text if len(text) <= _SHOWN_CHARS + 4 else f"{text[:_SHOWN_CHARS]}… ({len(text)})"
-
-
-def unbound_places(compiled: Compiled) -> list[str]:
-    """Return the places of values that look minted and that nothing brings, with their routes, each once."""
-    found: dict[str, None] = {}
-    for script, evidence in zip(compiled.plan.scripts, compiled.evidence, strict=True):
-        for literal in evidence.literals:
-            if literal.why is Left.UNBOUND:
-                found.setdefault(f"{_what(compiled.plan, script.steps[literal.step])} | {literal.place}")
-    return list(found)
 
 
 # The document.
@@ -103,7 +94,7 @@ def _step_document(plan: Plan, script: Script, step: Step, evidence: ScriptEvide
     document: dict[str, Any] = {
         "step": step.index,
         "kind": step.kind.name.lower(),
-        "what": _what(plan, step),
+        "what": what_of(plan, step),
         "exchange": step.exchange,
         "at_s": step.at_ns / 1e9,
         "duration_s": step.duration_ns / 1e9,
@@ -182,18 +173,8 @@ def _refresh_document(plan: Plan, script: Script, refresh: Refresh) -> dict[str,
     return {
         "slots": [script.slots[slot].name for slot in refresh.slots],
         "steps": list(refresh.steps),
-        "chains": [[_what(plan, script.steps[step]) for step in chain.steps] for chain in refresh.chains],
+        "chains": [[what_of(plan, script.steps[step]) for step in chain.steps] for chain in refresh.chains],
     }
-
-
-def _what(plan: Plan, step: Step) -> str:
-    name = plan.routes[step.route].name
-    if step.kind is StepKind.REQUEST:
-        return name
-    word = step.kind.name.lower()
-    if step.message_kind >= 0:
-        return f"{word} {plan.message_kinds[step.message_kind].name} on {name}"
-    return f"{word} {name}"
 
 
 # Text.
@@ -238,7 +219,7 @@ def _table(*columns: str) -> Table:
 
 
 def _shown(plan: Plan, step: Step) -> str:
-    return printable(_what(plan, step))
+    return printable(what_of(plan, step))
 
 
 def _routes(plan: Plan) -> Table:

@@ -29,7 +29,7 @@ from replayer.load.storms import Storm, storm_from_body, storm_to_body
 from replayer.reach import Reach, reach_from_body, reach_to_body
 from replayer.targets import TargetSpec
 from replayer.user.pacing import Deadlines, Pacing
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 
 SAMPLED_USERS = 200
 """Users whose steps are kept whole (design §9)."""

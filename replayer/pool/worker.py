@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 import uvloop
 
@@ -35,8 +36,9 @@ from replayer.user.meter import Meter
 from replayer.user.port import Connection, Run, SocketConnection
 from replayer.user.steps import User
 from replayer.user.storm import Storms
+from replayer.wire.kinds import WireKind
 from replayer.wire.tally import Tally
-from replayer.wire.wires import Attempting, Opening, WireKind, open_wire
+from replayer.wire.wires import Attempting, Opening, open_wire
 
 if TYPE_CHECKING:
     from multiprocess.connection import Connection as Pipe
@@ -44,9 +46,9 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.010
 """How often the loop shows that it is alive; what it is late by is ``generator.loop`` (hot_path: a stalled loop would
 otherwise hide as service time)."""
-_GC_THRESHOLDS = (10_000, 20, 50)
-"""Users make few cycles and many short-lived objects: with Python's own 700 collections cost 3 to 6 % of a busy worker,
-with these below 1 %, and a young collection still takes less than a grid step (docs/performance.md)."""
+_GC_THRESHOLDS = (10_000, 1 << 30, 1 << 30)
+"""Only what is young is looked through, at less than a millisecond a time: a pass over all users and their scripts
+takes 100 ms and more, in which nothing is sent. Users leave no cycles behind (``User._end``)."""
 FAREWELL_S = 5.0
 """How long the last words may take to reach the controller."""
 
@@ -353,7 +355,7 @@ class Worker:
     def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
         self._meter.count("connects")
         attempt = self._wire.dial(owner, self._assignment.targets[origin], on_failed)
-        self._timers.call_at(self._connect_deadline_ns(), self._expire_dial, attempt)
+        self._timers.call_at(self._connect_deadline_ns(), self._expire_dial, ref(attempt))
 
     def open_socket(
         self,
@@ -370,19 +372,21 @@ class Worker:
         connection, attempt = self._wire.open_socket(
             owner, spec, target, headers, subprotocols, offers_deflate=offers_deflate
         )
-        self._timers.call_at(self._connect_deadline_ns(), self._expire_opening, (attempt, connection))
+        self._timers.call_at(self._connect_deadline_ns(), self._expire_opening, (ref(attempt), ref(connection)))
         opening: SocketConnection = connection
         return opening
 
     def _connect_deadline_ns(self) -> int:
         return time.monotonic_ns() + self._assignment.deadlines.connect_ns
 
-    def _expire_dial(self, attempt: Attempting, _due_ns: int) -> None:
-        attempt.expire()
+    def _expire_dial(self, dialing: ref[Attempting], _due_ns: int) -> None:
+        attempt = dialing()
+        if attempt is not None:
+            attempt.expire()
 
-    def _expire_opening(self, opening: tuple[Attempting, Opening], _due_ns: int) -> None:
-        attempt, connection = opening
-        if not attempt.expire():
+    def _expire_opening(self, opening: tuple[ref[Attempting], ref[Opening]], _due_ns: int) -> None:
+        attempt, connection = opening[0](), opening[1]()
+        if not (attempt is not None and attempt.expire()) and connection is not None:
             connection.expire_handshake(time.monotonic_ns())
 
     def _connect_error(self, exc: BaseException) -> None:
@@ -391,10 +395,16 @@ class Worker:
     def watch(self, connection: Connection) -> None:
         if not connection.is_watched:
             connection.is_watched = True
-            self._timers.call_at(connection.deadline_ns, self._check_deadline, connection)
+            self._timers.call_at(connection.deadline_ns, self._check_deadline, ref(connection))
 
-    def _check_deadline(self, connection: Connection, _due_ns: int) -> None:
-        """Expire a request, or look again at its connection's present deadline: one timer per connection."""
+    def _check_deadline(self, watched: ref[Connection], _due_ns: int) -> None:
+        """Expire a request, or look again at its connection's present deadline: one timer per connection.
+
+        Subtle: deadlines refer weakly, or every user would live on until the last deadline of its connections.
+        """
+        connection = watched()
+        if connection is None:
+            return
         now_ns = time.monotonic_ns()
         connection.is_watched = False
         if not connection.is_busy:

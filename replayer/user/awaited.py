@@ -52,7 +52,8 @@ class Waiting:
     def take_all(self) -> list[Awaited]:
         """Return everything that is awaited and wait for nothing any more."""
         everything = [due for queue in self._queues.values() for due in queue]
-        self._queues.clear()
+        for queue in self._queues.values():
+            queue.clear()  # Subtle: ``_expire`` may be going through one of them.
         return everything
 
     def _watch(self) -> None:

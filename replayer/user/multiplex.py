@@ -70,6 +70,8 @@ class OriginStreams:
     def close(self) -> None:
         """End all connections; requests in flight are given up without a word."""
         self._waiting.clear()
+        self._idle.clear()
+        self._session = None
         for session in list(self._open):
             session.close()
 
@@ -125,9 +127,11 @@ class OriginStreams:
 
     def connection_closed(self, session: Http2Session) -> None:
         self._open.discard(session)
-        if self._user.is_over:
-            return
-        self._pump()
+        if session is self._session:
+            self._session = None
+            self._idle.clear()
+        if not self._user.is_over:
+            self._pump()
 
     def _dial_failed(self, failure: str) -> None:
         """Everything that waits fails with the connection it waited for."""
@@ -156,7 +160,7 @@ class OriginStreams:
                 due_ns = self._waiting[0].since_ns + self._run.request_ns
                 self._run.port.call_at(due_ns, self._give_up_late, None)
         elif not self._is_dialing:
-            self._session = None
+            self._session = None  # It leaves, or there is none.
             self._idle.clear()
             self._is_dialing = True
             self._run.port.dial(self, self._origin, self._dial_failed)

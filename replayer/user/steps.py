@@ -113,7 +113,7 @@ class User(Sending):
     def stop(self) -> None:
         """Begin no further step; end as soon as nothing is in flight that was sent."""
         if self._n_recovering:
-            for socket in self._sockets.values():
+            for socket in list(self._sockets.values()):
                 socket.stop_recovering()
         if not self.is_over and not self._n_recovering and self._is_idle():
             self._end(self._early_ending())
@@ -180,6 +180,10 @@ class User(Sending):
             connections.close()
         if self.refresher is not None:
             self.refresher.close()
+        # Subtle: these point back at the user; without them it is freed at once, not by some later collection.
+        self._connections.clear()
+        self._sockets.clear()
+        self.refresher = None
         self._run.port.user_ended(self)
 
     def _settle(self, ending: Ending) -> None:

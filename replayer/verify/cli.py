@@ -16,7 +16,7 @@ from replayer.options.wire import WIRE_SETTINGS, wire_from
 _EPILOG = """\b
 Examples:
   rushhour verify market.rush --target http://127.0.0.1:8000
-  rushhour verify market.rush --target http://127.0.0.1:8000 --session 2 --json
+  rushhour verify market.rush --target http://127.0.0.1:8000 --session 1 --json
 """
 
 

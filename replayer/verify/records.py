@@ -71,7 +71,7 @@ class Live:
         outcome: ``ok``, a failure class, ``not_sent_<reason>``; "" where the step was never begun.
         body: decoded; None where none was looked at.
         found: by slot, what its extractor found, None where it found nothing.
-        missed: slots without a value that kept the step from being sent.
+        detail: why the step was not sent: the value that it lacked, and the step that should have brought it.
     """
 
     outcome: str = ""
@@ -79,7 +79,7 @@ class Live:
     content_type: str = ""
     body: bytes | None = None
     found: dict[int, bytes | None] = field(default_factory=dict)
-    missed: list[int] = field(default_factory=list)
+    detail: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

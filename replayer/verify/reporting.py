@@ -109,7 +109,7 @@ class Reporter:
 
     def _differences(self, step: Step, recorded: Recorded, live: Live, values: SlotValues) -> Iterable[Difference]:
         if live.outcome != "ok":
-            yield self._failed(step, recorded, live)
+            yield self._failed(recorded, live)
             return
         if step.kept_open:
             live = Live(outcome="ok", status=live.status, content_type=live.content_type, found=live.found)
@@ -122,23 +122,13 @@ class Reporter:
         yield from compared(recorded, live, facts, show=self._show, parse=self._parse_of(step))
         yield from of_extractors(step.extractors, self._script.slots, live)
 
-    def _failed(self, step: Step, recorded: Recorded, live: Live) -> Difference:
+    @staticmethod
+    def _failed(recorded: Recorded, live: Live) -> Difference:
         told = live.outcome or "never begun: a step before it did not end"
-        if live.missed:
-            told = f"{live.outcome}: {', '.join(map(self._named, live.missed))}"
         expected = f"status {recorded.status}" if recorded.status else "ok"
-        return Difference(aspect=Aspect.OUTCOME, recorded=expected, live=told)
-
-    def _named(self, slot: int) -> str:
-        """A slot without a value, with the step that should have brought it."""
-        plain = self._plain_slot(slot)
-        producers = [step for step in self._script.steps if any(e.slot == plain for e in step.extractors)]
-        source = f" of step {producers[0].index} ({self._what(producers[0])})" if producers else ""
-        return f"{self._script.slots[plain].name}{source} has no value"
-
-    def _plain_slot(self, slot: int) -> int:
-        described = self._script.slots[slot]
-        return int(described.detail.partition(":")[0]) if described.kind is SlotKind.DERIVED else slot
+        return Difference(
+            aspect=Aspect.OUTCOME, recorded=expected, live=f"{told}: lacks {live.detail}" if live.detail else told
+        )
 
     def _is_fresh(self, slot: int, value: bytes | None) -> bool:
         return value is not None and value != self._script.slots[slot].recorded

@@ -92,13 +92,10 @@ class Witness(User):
         self.lost[number, failure] += 1
         super().socket_lost(number, failure, end_ns)
 
-    def _not_sent(self, index: int, reason: str) -> None:
-        self.live(index).outcome = f"not_sent_{reason}"
-        super()._not_sent(index, reason)
-
-    def _miss(self, index: int, slot: int) -> None:
-        self.live(index).missed.append(slot)
-        super()._miss(index, slot)
+    def _not_sent(self, index: int, reason: str, detail: str = "") -> None:
+        live = self.live(index)
+        live.outcome, live.detail = f"not_sent_{reason}", detail
+        super()._not_sent(index, reason, detail)
 
     def _look_up(self, index: int, answer: Answer) -> None:
         """Find what the step's extractors will find."""

@@ -40,7 +40,7 @@ class Phase(Enum):
 class Attempt:
     """One connection on its way."""
 
-    __slots__ = ("_app", "_on_failed", "is_open", "offers", "phase", "target", "task", "user")
+    __slots__ = ("__weakref__", "_app", "_on_failed", "is_open", "offers", "phase", "target", "task", "user")
 
     def __init__(
         self, app: App, target: TargetSpec, on_failed: Callable[[str], None], *, user: int, offers: Offers
@@ -63,7 +63,7 @@ class Attempt:
         if not self.is_under_way():
             return False
         self.task.cancel()
-        self._on_failed(self.phase.value)
+        self.fail(self.phase.value)
         return True
 
     def cancel(self) -> None:
@@ -72,12 +72,28 @@ class Attempt:
 
     def fail(self, failure: str) -> None:
         """Tell who dialed that it failed."""
-        self._on_failed(failure)
+        on_failed = self._on_failed
+        self._forget()
+        on_failed(failure)
 
     def open(self, alpn: str) -> asyncio.Protocol:
         """Return the protocol that the connection was dialed for; its ``connection_made`` follows."""
         self.is_open = True
-        return self._app if isinstance(self._app, asyncio.Protocol) else self._app(alpn)
+        app = self._app
+        self._forget()
+        return app if isinstance(app, asyncio.Protocol) else app(alpn)
+
+    def _forget(self) -> None:
+        """Let go of who dialed: the timer of the deadline holds an attempt long after it has ended."""
+        self._app = _GONE
+        self._on_failed = _nobody
+
+
+_GONE = asyncio.Protocol()
+
+
+def _nobody(_failure: str) -> None:
+    """Hears of nothing: an attempt fails or opens once."""
 
 
 class StrayConnection(Exception):

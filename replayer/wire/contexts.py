@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
+from captures.errors import ConfigError
 from replayer.reach import Offers, TlsSettings
 from replayer.targets import TargetSpec
 
@@ -34,6 +35,26 @@ def open_context(settings: TlsSettings, alpn: tuple[str, ...]) -> ssl.SSLContext
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def check_files(tls: TlsSettings, *, password_variable: str) -> None:
+    """Check the files of a run before a worker trips over them; ``password_variable`` opens an encrypted key.
+
+    Raises:
+        ConfigError: one of them cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca_file is not None:
+            context.load_verify_locations(tls.ca_file)
+    except OSError as exc:
+        raise ConfigError(f"--ca {tls.ca_file} cannot be used: {exc.strerror or exc}", "name a PEM file") from exc
+    try:
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file, tls.key_password or "")
+    except OSError as exc:
+        hint = f"name PEM files of a certificate and its key; {password_variable} opens an encrypted one"
+        raise ConfigError(f"--cert {tls.cert_file} cannot be used: {exc.strerror or exc}", hint) from exc
 
 
 class TlsContexts:

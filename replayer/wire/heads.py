@@ -82,7 +82,7 @@ class _Reader:
         self.parser = httptools.HttpResponseParser(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        self.headers.append((name.lower(), value.rstrip(b" \t")))  # RFC 9112 §5.1; llhttp strips the left side only.
 
     def on_headers_complete(self) -> None:
         self.is_complete = True

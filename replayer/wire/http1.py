@@ -71,6 +71,7 @@ class Http1Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_buffer",
         "_is_head",
         "_keeps_body",

@@ -45,3 +45,4 @@ class Http2Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._tally.n -= 1
         self._session.lose(classify(exc), time.monotonic_ns())
+        del self._session  # Session, transport and this would hold each other until a collection that never comes.

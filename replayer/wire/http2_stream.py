@@ -63,6 +63,7 @@ class Stream:
     """
 
     __slots__ = (
+        "__weakref__",
         "actual_ns",
         "body_bytes",
         "data",

@@ -7,14 +7,13 @@ docs/wires.md. It never resolves a name, never follows a redirect and trusts no 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from replayer.reach import Offers, Reach
 from replayer.targets import TargetSpec
-from replayer.wire.connect import Phase
 from replayer.wire.contexts import TlsContexts
+from replayer.wire.reference_attempt import ReferenceAttempt
 from replayer.wire.reference_http import ReferenceConnection
 from replayer.wire.reference_sockets import ReferenceSocket
 from replayer.wire.tally import Tally
@@ -47,23 +46,6 @@ class Tasks:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class ReferenceAttempt:
-    """A connection on its way: it ends by deadline in the phase that the library has come to."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: ReferenceConnection | ReferenceSocket) -> None:
-        self._connection = connection
-
-    def expire(self) -> bool:
-        """End it as timed out if it is not connected; tell whether that was so."""
-        phase: Phase | None = self._connection.phase
-        if phase is None:
-            return False
-        self._connection.fail(phase.value, time.monotonic_ns())
-        return True
 
 
 class ReferenceWire:
@@ -103,7 +85,7 @@ class ReferenceWire:
             count=self._count,
         )
         self._loop.call_soon(connection.open)
-        return ReferenceAttempt(connection)
+        return connection.attempt
 
     def open_socket(
         self,
@@ -129,7 +111,7 @@ class ReferenceWire:
             max_message_bytes=self._max_message_bytes,
             start=self._tasks.start,
         )
-        return socket, ReferenceAttempt(socket)
+        return socket, socket.attempt
 
     def warm_up(self, targets: Sequence[TargetSpec]) -> None:
         """Make ready what would cost milliseconds at the first connection to a target."""

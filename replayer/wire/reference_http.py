@@ -20,6 +20,7 @@ from replayer.wire.causes import classify
 from replayer.wire.connect import Phase
 from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head
 from replayer.wire.http1 import MAX_BODY_BYTES, Owner
+from replayer.wire.reference_attempt import ReferenceAttempt
 from replayer.wire.sse import EventReader, EventTooLarge, event_reader
 from replayer.wire.tally import Tally
 
@@ -78,6 +79,7 @@ class ReferenceConnection:
         self.n_sent = 0
         self.deadline_ns = self.intended_ns = self.actual_ns = 0
         self.request: Any = None
+        self.attempt = ReferenceAttempt(self)
         live.add(self)
 
     def open(self) -> None:

@@ -30,6 +30,7 @@ from replayer.wire.causes import classify
 from replayer.wire.connect import Phase
 from replayer.wire.frames import ABNORMAL_CLOSURE
 from replayer.wire.proxy import ProxyRefused
+from replayer.wire.reference_attempt import ReferenceAttempt
 from replayer.wire.tally import Tally
 from replayer.wire.websocket import TCP_END_S, SocketOwner
 
@@ -79,6 +80,7 @@ class ReferenceSocket:
         self.set_cookies: list[bytes] = []
         self.subprotocol = ""
         self.failure = ""
+        self.attempt = ReferenceAttempt(self)
         self._task = start(self._live())
 
     def send(self, data: bytes, *, is_text: bool) -> None:

@@ -108,6 +108,7 @@ class WebSocketConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_deflate",
         "_is_paused",
         "_max_message_bytes",
@@ -139,7 +140,7 @@ class WebSocketConnection(asyncio.Protocol):
         tally: Tally,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        self._owner = owner
+        self._owner: Any = owner  # None when it has been told of the end: a timer may hold us longer than our user.
         self._tally = tally
         self._max_message_bytes = max_message_bytes
         self._transport: Any = None
@@ -186,7 +187,7 @@ class WebSocketConnection(asyncio.Protocol):
         """
         if self._state == _CONNECTING:
             self._state = _CLOSED
-            self._opening = None
+            self._opening = self._owner = None
             self.abort()
         elif self._state == _OPEN:
             self._state = _CLOSING
@@ -213,6 +214,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._state == _OPEN and self._transport is not None:
             self._stop()
             self._state = _CLOSED
+            self._owner = None
             self._tally.n -= 1
             self._transport.pause_reading()
 
@@ -275,7 +277,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._reader = None  # It knows us: together we would wait for the collector.
+        self._reader = self._deflate = None  # The reader knows us: together we would wait for the collector.
 
     # The handshake.
 
@@ -316,9 +318,9 @@ class WebSocketConnection(asyncio.Protocol):
         if self._state != _CONNECTING:
             return
         self._state = _CLOSED
-        self._opening = None
+        owner, self._opening, self._owner = self._owner, None, None
         self.abort()
-        self._owner.socket_refused(self, failure, status, now_ns)
+        owner.socket_refused(self, failure, status, now_ns)
 
     # What the reader calls.
 
@@ -373,7 +375,8 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._state = _CLOSED
         self._tally.n -= 1
-        self._owner.socket_closed(self, code, now_ns)
+        owner, self._owner = self._owner, None
+        owner.socket_closed(self, code, now_ns)
 
     def _arm(self, after_s: float) -> None:
         """End the TCP connection after a while, whatever it then waits for."""

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.frames import MAX_MESSAGE_BYTES
+from replayer.wire.kinds import WireKind
 from replayer.wire.tally import Tally
-
-
-class WireKind(Enum):
-    """``--wire``."""
-
-    FAST = "fast"
-    REFERENCE = "reference"
-    """``httpx`` and ``websockets``: slow, and written by others, so that both can be compared."""
 
 
 class Attempting(Protocol):

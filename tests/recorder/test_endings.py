@@ -260,8 +260,8 @@ def test_a_reverse_proxy_that_rotates_says_where_it_is_and_what_it_wrote(tmp_pat
         _until(lambda: "visit:" in (tmp_path / "talk").read_text())
         address = (tmp_path / "talk").read_text().partition("visit:")[2].split()[0]
         for number in range(2):
+            time.sleep(1.2 * number)
             httpx.get(f"{address}{number}")
-            time.sleep(1.2)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0

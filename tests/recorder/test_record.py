@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +28,8 @@ pytestmark = pytest.mark.process
 KEPT_BYTES = 1 << 20
 OPEN_END_BYTES = 4096
 """At most so much is left out where a body is cut: half a secret is one too."""
+
+PATIENCE_S = 20.0
 
 
 def _ask_everything(proxy: str, site: Site, sockets: Site, closed_port: int, staying: ExitStack) -> None:
@@ -256,17 +260,44 @@ def test_each_port_is_a_session_of_its_own(tmp_path: Path, site: Site) -> None:
     assert [[exchange.path for exchange in session.exchanges] for session in capture.sessions] == [["/0"], ["/1"]]
 
 
-def test_a_client_that_does_not_trust_the_ca_is_told_of(
+def _leave_a_handshake(proxy: str, site: Site) -> None:
+    """Open a tunnel, begin TLS with nothing that can be agreed upon, and hear the refusal."""
+    place = site.url.partition("://")[2]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")  # The proxy's certificates are RSA.
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    host, port = proxy.partition("://")[2].split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as sock:
+        sock.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+        assert b" 200 " in sock.recv(4096)
+        sock.sendall(outgoing.read())
+        while sock.recv(4096):
+            pass
+
+
+def test_a_client_that_does_not_trust_the_ca_is_told_of_and_so_is_one_with_another_trouble(
     tmp_path: Path, authority: trustme.CA, authority_file: Path
 ) -> None:
-    def drive(proxy: str, _: Path) -> None:
+    def drive(proxy: str, certificate: Path) -> None:
         with httpx.Client(proxy=proxy, verify=trusting(authority_file), trust_env=False) as client:
             with pytest.raises(httpx.ConnectError):
                 client.get(f"{site.url}/a")
+        _leave_a_handshake(proxy, site)
+        with httpx.Client(proxy=proxy, verify=trusting(certificate), trust_env=False) as client:
+            assert client.get(f"{site.url}/after").status_code == 200
 
     with http_server(authority=authority) as site:
         options = RecordOptions(url=site.url, out=tmp_path / "a.rush", upstream=Upstream(ca_file=authority_file))
         assert record(options, drive=drive).counts.n_ca_refused == 1
+    found = recorded(tmp_path / "a.rush")
+    assert found.notes("ca_refused") == ["127.0.0.1"]
+    (note,) = found.notes("tls_failed")
+    assert isinstance(note, list) and note[0] == "127.0.0.1" and "cipher" in note[1]
+    assert found.only("/after").status == 200
 
 
 def test_the_ca_is_private_and_stays_the_same(tmp_path: Path, site: Site) -> None:

@@ -216,7 +216,7 @@ def test_a_long_recording_goes_on_in_further_files_each_complete_by_itself(tmp_p
 def test_files_change_by_age_only_while_something_happens(tmp_path: Path, site: Site) -> None:
     def drive(proxy: str, _: Path) -> None:
         httpx.get(f"{site.url}/first", proxy=proxy)
-        time.sleep(2.5)
+        time.sleep(1.3)
         assert not part_path(out, 2).exists()
         httpx.get(f"{site.url}/second", proxy=proxy)
 

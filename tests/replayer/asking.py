@@ -13,8 +13,9 @@ import uvloop
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.frames import MAX_MESSAGE_BYTES
+from replayer.wire.kinds import WireKind
 from replayer.wire.tally import Tally
-from replayer.wire.wires import Wire, WireKind, open_wire
+from replayer.wire.wires import Wire, open_wire
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ENOUGH_S = 20.0

@@ -31,6 +31,7 @@ http {{
   keepalive_requests {keepalive_requests};
   server {{
     listen 127.0.0.1:{port} ssl{http2};
+    listen 127.0.0.1:{plain_port} http2;
     ssl_certificate {root}/cert.pem; ssl_certificate_key {root}/key.pem;
     default_type text/plain;
     location /files/ {{ root {root}; }}
@@ -43,9 +44,13 @@ http {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nginx:
-    """A running server; ``ca_file`` is to be trusted, ``root / "files"`` is served below ``/files/``."""
+    """A running server; ``ca_file`` is to be trusted, ``root / "files"`` is served below ``/files/``.
+
+    At ``plain_port`` it speaks HTTP/2 without TLS to who knows that it does.
+    """
 
     port: int
+    plain_port: int
     root: Path
     ca_file: str
 
@@ -69,10 +74,11 @@ def running_nginx(
     leaf.private_key_pem.write_to_path(str(root / "key.pem"))
     (root / "cert.pem").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
     (root / "files").mkdir()
-    port = closed_port()
+    port, plain_port = closed_port(), closed_port()
     filled = _CONF.format(
         root=root,
         port=port,
+        plain_port=plain_port,
         http2=" http2" if is_http2 else "",
         locations=locations,
         keepalive_requests=keepalive_requests,
@@ -82,7 +88,7 @@ def running_nginx(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             _await_accept(process, port)
-            yield Nginx(port=port, root=root, ca_file=str(root / "ca.pem"))
+            yield Nginx(port=port, plain_port=plain_port, root=root, ca_file=str(root / "ca.pem"))
         finally:
             process.terminate()
 

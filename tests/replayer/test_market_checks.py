@@ -18,7 +18,7 @@ from replayer.user.inbox import NEVER_RECORDED
 from tests.fakes_captures import Tape, capture_of
 from tests.replayer.watching import played, streaming
 
-CHECKS = Path(__file__).parents[2] / "demo" / "scenarios" / "market-checks.toml"
+CHECKS = Path(__file__).parents[2] / "demo" / "rules" / "market-checks.toml"
 ROUTE = "WS /ws/market"
 SNAPSHOT: dict[str, Any] = {
     "type": "snapshot",

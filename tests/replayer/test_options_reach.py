@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from cryptography.hazmat.primitives import serialization
 
 from captures.errors import ConfigError
 from captures.records import Origin
-from replayer.options.reach import ReachOptions, check_files, parse_basic_auth, parse_cert, parse_header
+from replayer.options.reach import CERT_PASSWORD_VARIABLE, ReachOptions, parse_basic_auth, parse_cert, parse_header
 from replayer.proxies import ProxyMode, parse_proxy, parse_proxy_choice
 from replayer.reach import TlsSettings, reach_from_body, reach_to_body
+from replayer.wire.contexts import check_files
 from tests.faults.tls import make_authority
 
+checked = partial(check_files, password_variable=CERT_PASSWORD_VARIABLE)
 STAGING = Origin("https", "staging.example", 443)
 
 
@@ -90,7 +93,7 @@ def test_a_certificate_may_stand_beside_its_key_or_in_one_file(tmp_path: Path) -
     both.write_bytes(Path(authority.client_cert_file).read_bytes() + Path(authority.client_key_file).read_bytes())
     for text in (f"{authority.client_cert_file}:{authority.client_key_file}", str(both)):
         cert, key = parse_cert(text)
-        check_files(TlsSettings(cert_file=cert, key_file=key))
+        checked(TlsSettings(cert_file=cert, key_file=key))
     assert parse_cert(None) == (None, None)
 
 
@@ -101,10 +104,10 @@ def test_the_key_of_a_certificate_may_be_encrypted(tmp_path: Path) -> None:
     form = serialization.PrivateFormat.PKCS8
     locked = tmp_path / "locked.pem"
     locked.write_bytes(leaf.cert_chain_pems[0].bytes() + key.private_bytes(serialization.Encoding.PEM, form, cipher))
-    check_files(TlsSettings(cert_file=str(locked), key_password="hunter2"))
+    checked(TlsSettings(cert_file=str(locked), key_password="hunter2"))
     for password in (None, "wrong"):
         with pytest.raises(ConfigError, match="RUSHHOUR_CERT_PASSWORD"):
-            check_files(TlsSettings(cert_file=str(locked), key_password=password))
+            checked(TlsSettings(cert_file=str(locked), key_password=password))
 
 
 def test_files_that_are_none_are_refused_before_the_run(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_files_that_are_none_are_refused_before_the_run(tmp_path: Path) -> None:
         (TlsSettings(cert_file=str(text)), "--cert"),
     ):
         with pytest.raises(ConfigError, match=option):
-            check_files(settings)
+            checked(settings)
 
 
 _VARIABLES = {

@@ -206,6 +206,6 @@ def test_strict_refuses_what_nothing_brings(tmp_path: Path) -> None:
     assert _run(GOLDEN, "--strict", "--json")[0] == 0
     tape = Tape()
     tape.get("/me", sent=[("Authorization", f"Bearer {TOKEN}")])
-    from replayer.plan.explain import unbound_places
+    from replayer.plan.unbound import unbound_places
 
     assert unbound_places(compile_explained(capture_of(tape))) == ["GET /me | header authorization"]

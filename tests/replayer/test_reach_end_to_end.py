@@ -17,6 +17,7 @@ from tests.faults.network import full_accept_queue
 from tests.faults.proxy import leading_to
 from tests.faults.tls import Authority, make_authority, never_answer, server_context
 from tests.faults.witness import Seen, Witness
+from tests.replayer.nginx import needs_nginx, running_nginx
 from tests.replayer.shop import ANSWERS, N_REQUESTS, write_visit
 
 pytestmark = pytest.mark.process
@@ -150,3 +151,23 @@ def test_a_target_that_accepts_nobody_or_says_nothing_is_unreachable_in_time(
     with served(serve) as port:
         done = replayed(tmp_path, f"https://localhost:{port}", "--connect-timeout", "200ms")
     assert done.returncode == 3 and "did not answer the TLS hello" in done.stderr
+
+
+_LOCATIONS = "".join(
+    f"location = {path} {{ default_type {media_type}; return 200 '{body.decode()}'; }}\n"
+    for path, (media_type, body) in ANSWERS.items()
+)
+
+
+@needs_nginx
+def test_both_wires_ask_an_http2_server_the_same(tmp_path: Path) -> None:
+    logs: list[list[str]] = []
+    for wire in ("fast", "reference"):
+        (root := tmp_path / wire).mkdir()
+        with running_nginx(root, locations=_LOCATIONS) as nginx:
+            write_visit(root / "visit.rush", http_version="HTTP/2.0")
+            done = replayed(root, nginx.url, "--ca", nginx.ca_file, "--wire", wire, "--users", "2")
+            assert done.returncode == 0, done.stderr
+            logs.append(sorted(nginx.log()))
+    assert logs[0] == logs[1] and len(logs[0]) == 2 * N_REQUESTS
+    assert all(line.startswith("HTTP/2.0 ") for line in logs[0])

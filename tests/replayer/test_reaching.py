@@ -15,9 +15,10 @@ from captures.units import NS_PER_MS, NS_PER_S
 from replayer.caveats import caveats
 from replayer.proxies import parse_proxy_choice
 from replayer.reach import ProxySpec, Reach, TlsSettings
-from replayer.reaching import HealthUrl, parse_health, wait_for_health, welcome, with_proxies
+from replayer.reaching import HealthUrl, parse_health, welcome, with_proxies
 from replayer.targets import TargetSpec
-from replayer.wire.wires import WireKind
+from replayer.wire.health import wait_for_health
+from replayer.wire.kinds import WireKind
 from tests.fakes_server import Serve, answering, closed_port, read_head
 from tests.faults.background import served
 from tests.faults.network import full_accept_queue

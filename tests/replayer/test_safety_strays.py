@@ -15,7 +15,7 @@ from captures.errors import ConfigError, TargetRefused
 from captures.records import Origin
 from replayer.safety import AllowList, Gate, is_loopback, is_special, parse_target, resolve_by_system
 from replayer.targets import TargetSpec
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 from tests.fakes_server import read_head, serving
 from tests.replayer.asking import AskingWire, Outcome, run, target_at
 from tests.replayer.listening import Listener

@@ -355,6 +355,15 @@ def test_subscriptions_that_are_not_acknowledged_in_time_fail_the_attempt() -> N
     check_conservation(slot)
 
 
+def test_several_acknowledgements_that_fail_together_fail_one_attempt() -> None:
+    server = Server()
+    server.port.answer_message = lambda data: [] if len(server.port.sockets) == 2 else server.answer_message(data)
+    slot = played(visit(last_ms=40_000), server.port, "at=4s,policy=fixed:100ms,attempts=1")
+    assert storm(slot, "storm.attempt").errors == {"timeout_message": 1}
+    assert storm(slot, "storm.recovery").errors == {"gave_up": 1}
+    check_conservation(slot)
+
+
 def test_failed_requests_on_the_way_fail_the_attempt_with_their_class() -> None:
     server = Server()
     failing = [Reply(status=500), Reply(failure="reset")]

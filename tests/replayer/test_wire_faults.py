@@ -14,7 +14,7 @@ from replayer import failures
 from replayer.reach import Reach, TlsSettings
 from replayer.targets import TargetSpec
 from replayer.wire.causes import classify
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 from tests.fakes_server import Serve, answering, closed_port, serving
 from tests.faults.http import FAULTS, Fault
 from tests.faults.network import full_accept_queue, no_descriptors_left

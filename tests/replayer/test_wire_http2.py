@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,10 +91,13 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
 
 @needs_nginx
 @pytest.mark.process
-def test_nginx_answers_many_streams_at_once_large_and_small(nginx: Nginx) -> None:
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_nginx_answers_many_streams_at_once_large_and_small(nginx: Nginx, scheme: str) -> None:
+    target = target_of(nginx.port if scheme == "https" else nginx.plain_port, scheme=scheme)
+
     async def main() -> None:
         listener, tally = Listener(), Tally()
-        kind, session = await dialed(target_of(nginx.port), nginx.ca_file, listener, tally)
+        kind, session = await dialed(target, nginx.ca_file, listener, tally)
         assert kind == "opened" and tally.n == 1
         asked = [
             (session.open_stream(), rendered(path=b"/files/large"), (200, LARGE)),
@@ -129,6 +134,33 @@ def test_nginx_says_goodbye_after_so_many_requests_and_none_is_lost(nginx: Nginx
             n_answers += 1
             await asyncio.sleep(0)
         assert n_answers == 20 and (await listener.next())[0] == "closed"
+
+    run(main)
+
+
+@needs_nginx
+@pytest.mark.process
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_connection_that_is_over_holds_nothing_of_its_user(nginx: Nginx, scheme: str) -> None:
+    target = target_of(nginx.port if scheme == "https" else nginx.plain_port, scheme=scheme)
+
+    async def use() -> weakref.ref[Listener]:
+        listener = Listener()
+        _, session = await dialed(target, nginx.ca_file, listener, Tally())
+        session.open_stream().send(rendered(path=b"/short"), is_head=False, keeps_body=True)
+        assert (await listener.next())[0] == "response"
+        session.close()
+        assert (await listener.next())[0] == "closed"
+        return weakref.ref(listener)
+
+    async def main() -> None:
+        gc.disable()
+        try:
+            owner = await use()
+            await asyncio.sleep(0.05)
+            assert owner() is None
+        finally:
+            gc.enable()
 
     run(main)
 

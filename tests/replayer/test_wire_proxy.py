@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from replayer import failures
 from replayer.reach import ProxySpec, Reach, TlsSettings
 from replayer.targets import TargetSpec
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 from tests.fakes_server import answering, closed_port, serving
 from tests.faults.proxy import SeenProxy, proxying
 from tests.faults.tls import Authority, make_authority, never_answer, server_context

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
+import weakref
 from typing import Any
 
 import pytest
@@ -394,6 +396,33 @@ def test_silenced_socket_tells_nothing_more_even_of_the_same_read() -> None:
             connection.abort()
 
     run(main)
+
+
+@pytest.mark.parametrize("how", ["closed", "refused", "given up"])
+def test_socket_that_is_over_holds_its_owner_no_longer(how: str) -> None:
+    """Timers may hold a connection for its whole deadline; its user would wait with it for the collector."""
+
+    async def main() -> None:
+        server = answering(b"HTTP/1.1 503 Busy\r\n\r\n") if how == "refused" else upgraded(b"\x88\x00")
+        async with serving(server) as port:
+            listener = Listener()
+            connection = opened(port, listener)
+            if how == "given up":
+                connection.close(1001)
+            else:
+                while (await listener.next())[0] not in ("closed", "refused"):
+                    pass
+            user = weakref.ref(listener)
+            del listener
+            await asyncio.sleep(0.05)  # Whoever called us has returned.
+            assert user() is None
+            assert not connection.is_open()
+
+    gc.disable()
+    try:
+        run(main)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("how", ["abort", "reset"])

@@ -10,8 +10,9 @@ import pytest
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.frames import MAX_MESSAGE_BYTES
+from replayer.wire.kinds import WireKind
 from replayer.wire.tally import Tally
-from replayer.wire.wires import WireKind, open_wire
+from replayer.wire.wires import open_wire
 from tests.fakes_server import Serve, answering, serving
 from tests.faults.websocket import BOMB, DEFLATE, end, end_after_close, reset_soon, upgraded
 from tests.replayer.listening import Listener, run

@@ -12,7 +12,7 @@ import pytest
 
 from demo.server import running_target
 from demo.target.settings import Settings
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 from tests.commands import ROOT, run_rushhour
 from tests.fakes_server import serving
 from tests.faults.http import gzip_bomb
@@ -91,6 +91,27 @@ _EXCHANGES: list[tuple[str, bytes, bytes]] = [
         answered(b"429 Slow", b"", b"Retry-After: 3"),
     ),
     ("a redirect", b"GET /m HTTP/1.1\r\nHost: shop\r\n\r\n", answered(b"302 Found", b"", b"Location: /n")),
+    (
+        "an upgrade that is offered and not taken",  # as Apache does
+        b"GET /u HTTP/1.1\r\nHost: shop\r\n\r\n",
+        answered(b"200 OK", _JSON, b"Upgrade: h2,h2c", b"Connection: Upgrade, Keep-Alive"),
+    ),
+    (
+        "an upgrade that is asked for and refused",
+        b"GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        answered(b"426 Upgrade Required", b"no"),
+    ),
+    (
+        "headers without a value, with spaces, and bytes beyond ASCII",
+        b"GET /v HTTP/1.1\r\nHost: shop\r\n\r\n",
+        answered(b"200 OK", b"x", b"X-Empty:", b"X-Spaces:   a  b  ", b"X-Bytes: \xe9\xff"),
+    ),
+    (
+        "205, which has a length of its own",
+        b"POST /w HTTP/1.1\r\nHost: shop\r\nContent-Length: 0\r\n\r\n",
+        answered(b"205 Reset"),
+    ),
+    ("an empty chunked body", b"GET /k HTTP/1.1\r\nHost: shop\r\n\r\n", _CHUNKED + b"0\r\n\r\n"),
     ("a status without a reason", b"GET /o HTTP/1.1\r\nHost: shop\r\n\r\n", answered(b"200 ")),
 ]
 
@@ -119,6 +140,14 @@ def test_one_exchange_is_the_same_on_both_wires(request_bytes: bytes, answer: by
     assert fast == reference and fast.status and not fast.failure
     head, _, body = request_bytes.partition(b"\r\n\r\n")
     assert fast_saw[0].line == head.split(b"\r\n")[0] and fast_saw[0].body == body
+
+
+def test_an_answer_with_two_framings_is_refused_by_the_fast_wire_alone() -> None:
+    """What docs/wires.md lists: RFC 9112 §6.3 lets the chunks count, and calls such an answer an attack."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+    request = b"GET /s HTTP/1.1\r\nHost: shop\r\n\r\n"
+    assert exchanged(WireKind.FAST, request, answer)[1].failure == "protocol"
+    assert exchanged(WireKind.REFERENCE, request, answer)[1].body == b"hi"
 
 
 @pytest.mark.parametrize("kind", list(WireKind), ids=lambda kind: kind.value)

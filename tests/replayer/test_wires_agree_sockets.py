@@ -13,7 +13,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.typing import Subprotocol
 
 from replayer.reach import Reach, TlsSettings
-from replayer.wire.wires import WireKind
+from replayer.wire.kinds import WireKind
 from tests.fakes_server import Serve, answering, closed_port, serving
 from tests.faults.network import full_accept_queue
 from tests.faults.tls import hang_up, make_authority, never_answer, reset_hello, server_context, speak_plain
