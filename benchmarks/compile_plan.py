@@ -1,9 +1,9 @@
 """How fast a plan is compiled, and whether the time is linear in the capture: ``python -m benchmarks.compile_plan``.
 
 The capture is synthetic: sessions of a shop with logins, lists of about 3 KB, orders and a socket with pushes.
-Prints one line per size: exchanges, steps, decoded megabytes, CPU seconds, MB/s. Then how many times as long the largest
-took as the smallest, how long a cached plan of 10,000 exchanges takes to be had from a file, and what rendering a request
-with five slots costs.
+Prints one line per size: exchanges, steps, decoded megabytes, CPU seconds, MB/s. Then how many times as long the
+largest took as the smallest, how long a cached plan of 10,000 exchanges takes to be had from a file, and what rendering
+a request with five slots costs.
 """
 
 from __future__ import annotations

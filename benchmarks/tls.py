@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import trustme
 import uvloop
 
@@ -44,7 +46,7 @@ http {{
   uwsgi_temp_path {root}/u; scgi_temp_path {root}/s; ssl_session_tickets on;
   server {{
     listen 127.0.0.1:{plain};
-    listen 127.0.0.1:{tls12} ssl; listen 127.0.0.1:{tls13} ssl;
+    listen 127.0.0.1:{tls} ssl;
     ssl_certificate {root}/cert.pem; ssl_certificate_key {root}/key.pem;
     ssl_protocols {protocols};
     default_type application/json; location / {{ return 200 '{body}'; }}
@@ -172,8 +174,6 @@ def _raise(exc: BaseException) -> None:
 @contextmanager
 def nginx(root: Path, protocols: str) -> Iterator[tuple[int, int, str]]:
     """Run nginx; give its plain port, its TLS port and the file of its authority."""
-    import socket
-
     found = shutil.which("nginx")
     if found is None:
         raise SystemExit("nginx is not installed: apt install nginx-light")
@@ -182,28 +182,26 @@ def nginx(root: Path, protocols: str) -> Iterator[tuple[int, int, str]]:
     authority.cert_pem.write_to_path(str(root / "ca.pem"))
     leaf.private_key_pem.write_to_path(str(root / "key.pem"))
     (root / "cert.pem").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
-    sockets = [socket.socket() for _ in range(3)]
+    sockets = [socket.socket() for _ in range(2)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
-    plain, tls12, tls13 = (each.getsockname()[1] for each in sockets)
+    plain, tls = (each.getsockname()[1] for each in sockets)
     for each in sockets:
         each.close()
     body = '{"id": 1, "symbol": "ACME", "price": 101.25, "change": -0.4}'.ljust(166)
-    filled = _CONF.format(root=root, plain=plain, tls12=tls12, tls13=tls13, protocols=protocols, body=body)
+    filled = _CONF.format(root=root, plain=plain, tls=tls, protocols=protocols, body=body)
     (root / "nginx.conf").write_text(filled)
     with subprocess.Popen(
         [found, "-p", str(root), "-c", str(root / "nginx.conf"), "-e", str(root / "error.log")]
     ) as it:
         try:
             _await(plain)
-            yield plain, tls12, str(root / "ca.pem")
+            yield plain, tls, str(root / "ca.pem")
         finally:
             it.terminate()
 
 
 def _await(port: int) -> None:
-    import socket
-
     deadline_s = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -216,7 +214,12 @@ def _await(port: int) -> None:
             return
 
 
-def run(work: Any, target: TargetSpec, reach: Reach, n_rounds: int = N_ROUNDS) -> float:
+def run(
+    work: Callable[[TargetSpec, Reach], Coroutine[Any, Any, float]],
+    target: TargetSpec,
+    reach: Reach,
+    n_rounds: int = N_ROUNDS,
+) -> float:
     """Return the median of a measurement's rounds."""
     values = []
     for _ in range(n_rounds):
@@ -238,19 +241,17 @@ def main() -> None:
             resuming = Reach(tls=TlsSettings(ca_file=ca_file))
             full = Reach(tls=TlsSettings(ca_file=ca_file, resumes=False))
             clear_us, secure_us = run(requests_us, clear, Reach()), run(requests_us, secure, resuming)
-            print(
+            click.echo(
                 f"{protocols} request: {secure_us:.1f} us CPU, plaintext {clear_us:.1f}, x {secure_us / clear_us:.2f}"
-            )  # noqa: T201
+            )
             costs = [
                 run(connects_us, clear, Reach()),
                 run(connects_us, secure, full),
                 run(connects_us, secure, resuming),
             ]
-            print(
-                f"{protocols} connect + request: plaintext {costs[0]:.0f} us, full {costs[1]:.0f}, resumed {costs[2]:.0f}"
-            )  # noqa: T201
+            click.echo(f"{protocols} connect: plaintext {costs[0]:.0f} us, full {costs[1]:.0f}, resumed {costs[2]:.0f}")
             held = run(idle_kib, secure, resuming, 1) - run(idle_kib, clear, Reach(), 1)
-            print(f"{protocols} memory: {held:.1f} KiB per connection above plaintext")  # noqa: T201
+            click.echo(f"{protocols} memory: {held:.1f} KiB per connection above plaintext")
 
 
 if __name__ == "__main__":

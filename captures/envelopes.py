@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-import msgpack
-
 from captures.leaves import JsonPath, Leaf, json_leaves, looks_like_json
 from captures.msgpack_leaves import msgpack_leaves
 
@@ -94,7 +92,7 @@ def open_document(framing: Framing, data: bytes) -> Any:
     """
     try:
         return _OPENERS[framing](data)
-    except (RecursionError, LookupError, TypeError, struct.error, msgpack.UnpackException) as exc:
+    except (RecursionError, LookupError, TypeError, struct.error) as exc:
         raise ValueError(f"no {framing.value} message: {exc}") from exc
 
 
@@ -106,7 +104,7 @@ def framed_leaves(framing: Framing, data: bytes) -> list[Leaf]:
     """
     try:
         return list(_LEAVES[framing](data))
-    except (RecursionError, LookupError, TypeError, struct.error, msgpack.UnpackException) as exc:
+    except (RecursionError, LookupError, TypeError, struct.error) as exc:
         raise ValueError(f"no {framing.value} message: {exc}") from exc
 
 
@@ -135,7 +133,7 @@ def _is_msgpack(sample: Sequence[Sample], texts: Sequence[Sample]) -> bool:
         return False
     try:
         return all(isinstance(_open_msgpack(message.data), (dict, list)) for message in sample)
-    except (ValueError, TypeError, msgpack.UnpackException):
+    except (ValueError, TypeError):
         return False
 
 
@@ -398,8 +396,11 @@ def _jupyter_leaves(data: bytes) -> Iterator[Leaf]:
 
 
 def _open_msgpack(data: bytes) -> Any:
+    """Subtle: imported here, because the records of a plan, and so every command's help, import this module."""
     if looks_like_json(data):
         return json.loads(data)
+    import msgpack
+
     return msgpack.unpackb(data, raw=False, strict_map_key=False)
 
 

@@ -24,18 +24,21 @@ class Priority:
     def __init__(self) -> None:
         self._has_both_ways = _may_take_back()
         self.gives_way = False
-        if self._has_both_ways:
-            self._give_way()
-        else:
+        if not self._has_both_ways:
             os.nice(NICENESS)
 
     def follow(self, behind_ns: int) -> None:
         """Change it where the writer fell behind, or has caught up; ``behind_ns``: age of what was written last."""
-        if self.gives_way and behind_ns > BEHIND_NS:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            self.gives_way = False
+        if behind_ns > BEHIND_NS:
+            self.hurry()
         elif self._has_both_ways and not self.gives_way and behind_ns < CAUGHT_UP_NS:
             self._give_way()
+
+    def hurry(self) -> None:
+        """Take a turn like everybody else: somebody waits for the end."""
+        if self.gives_way:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            self.gives_way = False
 
     def _give_way(self) -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

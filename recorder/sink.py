@@ -179,8 +179,10 @@ def run(path: str, input_fd: int, status_fd: int, priority: Priority) -> ExitCod
         for notices in _frames(input_fd, sink):
             sink.take(notices)
             priority.follow(time.monotonic_ns() - notices[-1][1])
+        priority.hurry()
         sink.finish()
     except RushhourError as exc:
+        priority.hurry()
         sink.seal(exc)
         return ExitCode.INVALID
     return ExitCode.PASS

@@ -99,7 +99,7 @@ def gather(options: ReplayOptions, *, has_identities: bool = True) -> Gathered:
         populations=populations,
         arriving=tuple(arriving),
         along=tuple(each.along for each in kept),
-        notes=tuple(_notes(populations, arriving)),
+        notes=(*_notes(populations, arriving), *_unbound_notes(list(stored.values()), sum(arriving))),
         still_writing=tuple(dict.fromkeys(name for _, names in chosen.values() for name in names)),
     )
 
@@ -179,6 +179,15 @@ def _loads(options: ReplayOptions, parts: Sequence[Plan], *, has_identities: boo
         )
         first_script, first_user = first_script + len(part.scripts), first_user + load.users
     return tuple(loads)
+
+
+def _unbound_notes(stored: Sequence[StoredPlan], users: int) -> list[str]:
+    """Say what all users share although it looks as if each had made it: they may get in each other's way."""
+    places = [place for each in stored for place in each.unbound]
+    if not places or users < 2:
+        return []
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return [f"every user sends the recorded value of {'; '.join(places[:3])}{more}: rushhour plan FILE says why"]
 
 
 def _notes(populations: Sequence[PopulationLoad], arriving: Sequence[int]) -> list[str]:

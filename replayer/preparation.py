@@ -65,20 +65,22 @@ def prepare(options: ReplayOptions) -> Prepared:
     gate = _gate(options, gathered)
     targets = admit_targets(options, gathered, gate)
     check_writes(targets, users=users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
+    is_local = is_loopback(targets)
+    n_workers = min(options.workers or default_workers(users=users, is_loopback=is_local), users)
+    limits = check_limits(gathered, n_workers=n_workers, is_loopback=is_local)
     targets, reach, agreed = _reached(options, gate, targets)
     recorded = recorded_http(plan, capture)
     targets = spoken_to(targets, recorded, options.wire.http, agreed.__getitem__)
-    n_workers = options.workers or default_workers(users=users, is_loopback=is_loopback(targets))
     return Prepared(
         gathered=gathered,
         targets=targets,
         thresholds=thresholds,
         directory=directory,
-        n_workers=min(n_workers, users),
+        n_workers=n_workers,
         reach=reach,
         notes=(
             *gathered.notes,
-            *check_limits(gathered, n_workers=min(n_workers, users), is_loopback=is_loopback(targets)),
+            *limits,
             *differences(plan.origins, recorded, targets),
             *caveats(plan.origins, targets, reach, options.wire.wire, sorted(options.target.pinned)),
         ),

@@ -33,7 +33,7 @@ from replayer.plan.records import (
     StepKind,
 )
 from replayer.pool.assignment import Assignment, assignment_to_body
-from replayer.pool.controller import OnLoss
+from replayer.pool.onloss import OnLoss
 from replayer.pool.executors.local import LocalExecutor
 from replayer.pool.hooks import Hooks
 from replayer.pool.run import Outcome, run_workers

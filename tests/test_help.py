@@ -17,7 +17,7 @@ from demo.server import Target
 from tests.commands import run_rushhour
 
 _URL = re.compile(r"https?://[^/\s]+(?P<path>/\S*)?")
-_OUT = {"-o", "--out", "--html"}
+_OUT = {"-o", "--out", "--html", "--rules-out", "--identities-template"}
 # Commands whose last argument is the file that they write.
 _WRITE_THE_LAST = {"convert"}
 # A browser's saved login, as Playwright writes it, that holds nothing.

@@ -11,7 +11,7 @@ import click
 from captures.errors import ConfigError
 from replayer.load.storms import Storm, parse_storm
 from replayer.options.setting import Given, setting
-from replayer.pool.controller import OnLoss
+from replayer.pool.onloss import OnLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

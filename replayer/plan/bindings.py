@@ -10,7 +10,7 @@ from captures.redact.inputs import is_placeholder
 from replayer.plan.correlate import Match
 from replayer.plan.dependencies import Needs
 from replayer.plan.evidence import Left, Literal
-from replayer.plan.minted import generator_of
+from replayer.plan.minted import drawn_by_script, generator_of, is_session_key
 from replayer.plan.reading import Reading
 from replayer.plan.records import RouteKind
 from replayer.plan.routes import is_unsafe
@@ -135,11 +135,17 @@ class Bindings:
         return released
 
     def _find_minted(self, wall_ns: int) -> dict[bytes, str]:
+        n_sent: dict[tuple[str, bytes], set[EventRef]] = {}
+        for use in (*self._reading.unmatched, *(match.use for match in self._reading.matches)):
+            if is_session_key(use.key):
+                n_sent.setdefault((use.key, use.value), set()).add(use.event)
         brought = {use.value for use in self._reading.unmatched if use.place.startswith("cookie ")}
         minted: dict[bytes, str] = {}
         for use in self._reading.unmatched:
             if use.value not in self._constants and use.value not in brought and not is_credential_key(use.key):
                 generator = generator_of(use.value, wall_ns + self._at_ns(use.event), use.key)
+                if not generator and len(n_sent.get((use.key, use.value), ())) > 1:
+                    generator = drawn_by_script(use.value)
                 if generator:
                     minted.setdefault(use.value, generator)
         return minted

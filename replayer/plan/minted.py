@@ -27,6 +27,11 @@ _NONCE_KEYS = re.compile(
 )
 _HEX = re.compile(rb"[0-9a-f]{8,}")
 _ALNUM = re.compile(rb"[A-Za-z0-9]{8,}")
+_BASE36 = re.compile(rb"[a-z0-9]+")
+_SESSION_KEYS = re.compile(
+    r".*(?:session|visitor|guest|tab|instance|connection|conversation|client)(?:hash|id|key|token|uid)?|.*hash|sid|cid"
+)
+_SCRIPT_BITS = 2.5
 _RANDOM_BITS = 2.75
 """Eight letters that are all different have 3 bits each, eight of which two are alike 2.75."""
 # Source: ECMA-262 §21.4.4.36, Date.prototype.toISOString.
@@ -57,6 +62,25 @@ def generator_of(value: bytes, wall_ns: int, key: str = "") -> str:
 def is_nonce_key(key: str) -> bool:
     """Tell whether a name is one that programs give to what they draw themselves."""
     return _NONCE_KEYS.fullmatch(plain_key(key)) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_session_key(key: str) -> bool:
+    """Tell whether a name is one that programs give to what tells their own session, tab or connection."""
+    return _SESSION_KEYS.fullmatch(plain_key(key)) is not None
+
+
+def drawn_by_script(value: bytes) -> str:
+    """Return the generator of a value as ``Math.random().toString(36)`` and its like make it, "" where it is none.
+
+    Whoever asks must know that it was sent several times as the name of a session, and never shown before.
+    """
+    has_both = any(0x30 <= byte <= 0x39 for byte in value) and not value.isdigit()
+    if not 8 <= len(value) <= 32 or not has_both or entropy_bits(value) < _SCRIPT_BITS:
+        return ""
+    if _BASE36.fullmatch(value):
+        return f"base36:{len(value)}"
+    return f"alnum:{len(value)}" if _ALNUM.fullmatch(value) else ""
 
 
 def _nonce(value: bytes) -> str:

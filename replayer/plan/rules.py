@@ -45,7 +45,7 @@ from replayer.plan.requirements import Requirement, requirements_from
 
 VERSION = 1
 GENERATORS = re.compile(
-    r"uuid4|uuid7|epoch_s|epoch_ms|iso|traceparent|(?:hex|alnum|digits|counter):[1-9]\d{0,3}|counter:0"
+    r"uuid4|uuid7|epoch_s|epoch_ms|iso|traceparent|(?:hex|base36|alnum|digits|counter):[1-9]\d{0,3}|counter:0"
 )
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _TABLE = re.compile(r"^\s*\[\[\s*([a-z]+)\s*\]\]", re.MULTILINE)

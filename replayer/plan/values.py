@@ -23,6 +23,8 @@ from captures.leaves import (
     body_leaves,
     cookie_leaves,
     form_leaves,
+    json_leaves,
+    looks_like_json,
     path_leaves,
     text_runs,
 )
@@ -227,11 +229,37 @@ def _of_body(exchange: Exchange, event: EventRef) -> list[Use]:
         return []
     content_type = header(exchange.request_headers, b"content-type") or b""
     leaves = body_leaves(content_type, body)
+    leaves += [inner for leaf in leaves for inner in _documents_in(leaf, body)]
     if leaves:
         return list(_of_leaves(leaves, body, event, is_form=True))
     if is_text(content_type):
         return _runs(body, event, part=Part.BODY, key="", place="body")
     return []
+
+
+def _documents_in(leaf: Leaf, body: bytes) -> Iterator[Leaf]:
+    """Yield the leaves of a JSON document that is the value of a form's field, with their places in the body."""
+    if leaf.coding not in (Coding.FORM, Coding.RAW) or not leaf.is_text or not looks_like_json(leaf.value):
+        return
+    try:
+        inner = json_leaves(leaf.value)
+    except (ValueError, RecursionError):
+        return
+    places = _places(body, leaf) if leaf.coding is Coding.FORM else range(leaf.start, leaf.end + 1)
+    for each in inner:
+        coding = leaf.coding if leaf.coding is Coding.FORM else each.coding
+        path = (*leaf.path, *each.path)
+        yield each._replace(path=path, start=places[each.start], end=places[each.end], coding=coding)
+
+
+def _places(body: bytes, leaf: Leaf) -> list[int]:
+    """Return where each byte of a form-encoded value stands, and where the value ends."""
+    places = []
+    at = leaf.start
+    while at < leaf.end:
+        places.append(at)
+        at += 3 if body[at] == 0x25 else 1
+    return [*places, leaf.end]
 
 
 def is_text(content_type: bytes) -> bool:

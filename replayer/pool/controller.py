@@ -31,6 +31,7 @@ from analysis.slots import SecondSlot
 from captures.errors import ConfigError
 from captures.units import NS_PER_MS, NS_PER_S
 from replayer.pool.executors.executor import Executor, Exited, Received, Report
+from replayer.pool.onloss import OnLoss
 from replayer.pool.protocol import LEASE_RENEWAL_S, LEASE_S, FrameBuffer, Kind, encode
 
 LEASE_NS = int(LEASE_S * NS_PER_S)
@@ -69,15 +70,6 @@ class Ending(Enum):
     """A threshold that ends the run was broken."""
     LOST = "lost"
     """A worker was lost; the rest was drained."""
-
-
-class OnLoss(Enum):
-    """What becomes of the others when a worker is lost; the run cannot pass either way."""
-
-    ABORT = "abort"
-    """They are drained."""
-    CONTINUE = "continue"
-    """They play on, without its users."""
 
 
 _MAY_SAY = {

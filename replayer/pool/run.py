@@ -13,9 +13,10 @@ from typing import Any, Self
 from analysis.slots import SecondSlot
 from captures.errors import ReplayError
 from captures.units import NS_PER_S
-from replayer.pool.controller import Controller, Ending, OnLoss, Patience, Phase
+from replayer.pool.controller import Controller, Ending, Patience, Phase
 from replayer.pool.executors.executor import Executor
 from replayer.pool.hooks import Hooks
+from replayer.pool.onloss import OnLoss
 
 TURN_S = 0.2
 """Longest pause between two turns of the loop: what the live view needs."""

@@ -14,8 +14,8 @@ from typing import Any
 
 GRID_NS = 1_000_000
 SLICE_NS = 5_000_000
-"""How long due calls may keep the loop from its sockets: a crowd that is due at one instant neither holds back its first
-connections until the last has been asked for, nor the answers that have come meanwhile."""
+"""How long due calls may keep the loop from its sockets: a crowd that is due at one instant neither holds back its
+first connections until the last has been asked for, nor the answers that have come meanwhile."""
 
 Call = Callable[[Any, int], None]
 

@@ -15,8 +15,6 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
 
-import msgpack
-
 from captures.envelopes import Framing, open_document
 from replayer.plan.records import Anchor, Codec, Extractor, JsonPath, Source
 
@@ -51,13 +49,20 @@ def _json_inside(value: bytes) -> bytes:
 
 
 def _unpacked(value: bytes) -> bytes:
-    return to_bytes(msgpack.unpackb(value, raw=False)) or b""
+    return to_bytes(open_document(Framing.MSGPACK, value)) or b""
+
+
+def _packed(value: str | int) -> bytes:
+    """Subtle: imported here, because help must not wait for it."""
+    import msgpack
+
+    return bytes(msgpack.packb(value))
 
 
 def _packed_int(value: bytes) -> bytes:
     """Subtle: an id that was a number in the recording may be a text at the target; it is sent as what it is."""
     try:
-        return bytes(msgpack.packb(int(value)))
+        return _packed(int(value))
     except (ValueError, OverflowError):
         return encode(value, Codec.MSGPACK_STRING)
 
@@ -81,7 +86,7 @@ _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.JSON_STRING: _json_inside,
     Codec.BASE64: base64.b64encode,
     Codec.BASE64URL: lambda v: base64.urlsafe_b64encode(v).rstrip(b"="),
-    Codec.MSGPACK_STRING: lambda v: bytes(msgpack.packb(v.decode("utf-8", "surrogateescape"))),
+    Codec.MSGPACK_STRING: lambda v: _packed(v.decode("utf-8", "surrogateescape")),
     Codec.MSGPACK_INT: _packed_int,
 }
 
@@ -236,8 +241,11 @@ class Mint:
         return out[:n_bytes]
 
     def make(self, generator: str, wall_ns: int) -> bytes:
-        """Return a value of the named generator: ``uuid4``, ``uuid7``, ``epoch_s``, ``epoch_ms``, ``iso``,
-        ``hex:<n>``, ``digits:<n>``, ``alnum:<n>``, ``traceparent`` or ``counter:<n>``, numbers above n that grow.
+        """Return a value of the named generator.
+
+        Args:
+            generator: ``uuid4``, ``uuid7``, ``epoch_s``, ``epoch_ms``, ``iso``, ``hex:<n>``, ``digits:<n>``,
+                ``base36:<n>``, ``alnum:<n>``, ``traceparent`` or ``counter:<n>``, numbers above n that grow.
 
         Raises:
             ValueError: there is no such generator.
@@ -270,6 +278,7 @@ class Mint:
 # The first digit of a number is never 0 where all are drawn from 1 to 9.
 _ALPHABETS = {
     "digits": b"123456789",
+    "base36": b"0123456789abcdefghijklmnopqrstuvwxyz",
     "alnum": b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
 }
 

@@ -346,6 +346,8 @@ class UserSocket:
             return
         is_lost = self._closing is None and not self._user.script.script.sockets[self._number].closed_by_server
         hook = self._run.storms.hook if self._run.storms is not None else None
+        if is_lost and self._user.refresher is not None:
+            self._user.refresher.take_close(self._user.script.script.sockets[self._number].connect, code, end_ns)
         if is_lost and hook is not None:
             self._come_back(hook, lost_ns=end_ns, noticed_ns=end_ns)
         else:

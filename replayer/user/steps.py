@@ -339,7 +339,9 @@ class User(Sending):
     # Storms (``replayer.user.storm``).
 
     def strike(self, strike: Strike, at_ns: int) -> None:
-        """Lose every open socket to a storm."""
+        """Lose every open socket to a storm; who is about to leave loses nothing any more."""
+        if self._is_retiring or self._run.is_stopping or self._run.is_retiring:
+            return
         for socket in list(self._sockets.values()):
             socket.strike(strike, at_ns)
 

@@ -17,15 +17,18 @@ from captures.records import Exchange, Message, Peer
 from captures.sessions import Capture
 from replayer.plan.records import JsonPath, Plan, Script, SlotKind, Step, StepKind
 from replayer.plan.requests import decoded_response
+from replayer.user.checks import media_type
 from replayer.user.framing import kind_of
 from replayer.user.inbox import NEVER_RECORDED
 from replayer.verify.compare import Show, compared, of_extractors, plain_json
 from replayer.verify.reasons import Facts, general, words_of
 from replayer.verify.records import Aspect, Difference, Live, MessageReport, Recorded, StepReport
 from replayer.verify.witness import Witness
+from replayer.wire.sse import CONTENT_TYPE, EventReader
 
 SlotValues = Mapping[bytes, tuple[str, bytes | None]]
 """By recorded value: name and live value of the slot."""
+_EVENTS = "events"
 MAX_EXAMPLES = 40
 """Recorded answers of a route that are looked at to learn what varies."""
 
@@ -90,6 +93,8 @@ class Reporter:
 
     def _step(self, step: Step, witness: Witness, values: SlotValues) -> StepReport | None:
         live = witness.seen.get(step.index, Live())
+        if step.kept_open:  # Its values came event by event, long before its end.
+            live.found = {extractor.slot: witness.memory.values[extractor.slot] for extractor in step.extractors}
         if step.kind is StepKind.SEND and live.outcome == "":
             return None  # Messages that were handed over answer nothing.
         recorded = self._recorded(step)
@@ -124,7 +129,7 @@ class Reporter:
 
     @staticmethod
     def _failed(recorded: Recorded, live: Live) -> Difference:
-        told = live.outcome or "never begun: a step before it did not end"
+        told = live.outcome.replace("not_sent_", "not sent, ") or "never begun: a step before it did not end"
         expected = f"status {recorded.status}" if recorded.status else "ok"
         return Difference(
             aspect=Aspect.OUTCOME, recorded=expected, live=f"{told}: lacks {live.detail}" if live.detail else told
@@ -239,6 +244,21 @@ class Reporter:
                 yield from self._of_kind(measured, kind.route, kind.name, n_recorded, is_awaited=number in awaited)
         for number in sorted(routes):
             yield from self._of_kind(measured, number, NEVER_RECORDED, 0, is_awaited=False)
+        yield from self._streams(measured)
+
+    def _streams(self, measured: SecondSlot) -> Iterable[MessageReport]:
+        """Yield what came over event streams, by route."""
+        counts: Counter[int] = Counter()
+        for step in self._script.steps:
+            exchange = self._exchanges.get(step.exchange)
+            if step.kind is StepKind.REQUEST and exchange is not None:
+                counts[step.route] += _n_events(exchange)
+        for number, n_recorded in sorted(counts.items()):
+            if n_recorded:
+                route = self._plan.routes[number].name
+                n_live = _measure(measured.measures, "sse.event", route=route).ok
+                found = () if n_live else (_never_came(_EVENTS, n_recorded, is_awaited=True),)
+                yield MessageReport(route=route, name=_EVENTS, n_recorded=n_recorded, n_live=n_live, differences=found)
 
     def _of_kind(
         self, measured: SecondSlot, number: int, name: str, n_recorded: int, *, is_awaited: bool
@@ -259,6 +279,13 @@ class Reporter:
         for (number, failure), n in sorted(witness.lost.items()):
             route = self._plan.routes[self._script.sockets[number].route].name
             yield f"{route} ended with {failure}{f', {n} times' if n > 1 else ''}, although the recording went on"
+
+
+def _n_events(exchange: Exchange) -> int:
+    content_type = header(exchange.response_headers, b"content-type") or b""
+    if media_type(content_type) != CONTENT_TYPE or exchange.response_body.is_cut:
+        return 0
+    return len(EventReader().feed(decoded_response(exchange)))
 
 
 def _never_came(name: str, n_recorded: int, *, is_awaited: bool) -> Difference:

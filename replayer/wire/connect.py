@@ -190,14 +190,13 @@ class Dialer:
             above = partial(self._tls_layer, attempt, handshake)
         if proxy is not None and (handshake is not None or attempt.offers is not Offers.HTTP1):
             tunnel = self._loop.create_future()
-            above = partial(Tunnel, above, proxy, attempt.target, tunnel)
+            above = partial(_tunnel, attempt, above, proxy, tunnel)
         elif proxy is not None:
             above = partial(_absolute_form, above, proxy, attempt.target)
         transport = await self._open_tcp(partial(_Doorman, above, address, attempt), address, port)
         try:
-            for phase, stands in ((Phase.PROXY, tunnel), (Phase.TLS, handshake)):
+            for stands in (tunnel, handshake):
                 if stands is not None:
-                    attempt.phase = phase
                     await stands
         except BaseException:
             transport.abort()
@@ -220,6 +219,7 @@ class Dialer:
                 return transport
 
     def _tls_layer(self, attempt: Attempt, handshake: asyncio.Future[None]) -> TlsLayer:
+        attempt.phase = Phase.TLS
         target, user, offers = attempt.target, attempt.user, attempt.offers
         layer = TlsLayer(
             attempt.open,
@@ -257,6 +257,13 @@ class _Doorman(asyncio.Protocol):
 
 def _is_same(peer: str, address: str) -> bool:
     return peer == address or ipaddress.ip_address(peer) == ipaddress.ip_address(address)
+
+
+def _tunnel(
+    attempt: Attempt, above: Callable[[], asyncio.Protocol], proxy: ProxySpec, opened: asyncio.Future[None]
+) -> Tunnel:
+    attempt.phase = Phase.PROXY
+    return Tunnel(above, proxy, attempt.target, opened)
 
 
 def _absolute_form(above: Callable[[], asyncio.Protocol], proxy: ProxySpec, target: TargetSpec) -> AbsoluteForm:

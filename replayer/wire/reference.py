@@ -46,6 +46,7 @@ class Tasks:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # Subtle: since Python 3.12 a gather of what is done does not let ``_ended`` run.
 
 
 class ReferenceWire:

@@ -37,6 +37,12 @@ def test_the_headline_of_one_origin_leaves_assets_out_too() -> None:
     assert is_selected(("http", (("kind", "api"), origin)), "http", (origin,))
 
 
+def test_what_only_came_along_is_no_headline_either_but_has_its_route() -> None:
+    along: SeriesKey = ("http", (("kind", "along"), ("route", "POST /login")))
+    assert not is_selected(along, "http", ())
+    assert is_selected(along, "http", (("route", "POST /login"),)) and is_selected(along, "http", (("kind", "along"),))
+
+
 def test_every_way_to_end_is_an_outcome() -> None:
     assert n_outcomes(measured(1.0, errors={"reset": 2}, mismatches={"status": 3})) == 6
 

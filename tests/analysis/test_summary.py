@@ -172,3 +172,20 @@ def test_a_target_that_limits_the_rate_is_named() -> None:
     slot = a_slot({QUOTES: measured(*[20.0] * 2000, errors={"rate_limited": 5})}, counts=sessions(20))
     reasons = a_summary(a_run([slot]))["reasons"]
     assert reasons[-1].startswith("5 of 2005 steps were answered 429 (rate_limited)")
+
+
+def test_verification_says_checked_of_eligible_for_every_route_and_kind_of_message() -> None:
+    quotes, snapshots = measured(*[1.0] * 8, mismatches={"empty": 2}), measured(*[0.0] * 100)
+    quotes.eligible = quotes.checked = 10
+    snapshots.eligible, snapshots.checked, snapshots.warnings = 100, 40, {"items": 3}
+    halves = [a_slot({QUOTES: quotes, MESSAGE: snapshots}, counts=sessions(1), worker=worker) for worker in (0, 1)]
+    run = a_run(halves)
+    verification = summarise(run, judge(run, in_force([])))["verification"]
+    assert verification["warned"] == {"items": 6}
+    by_series = {each["name"]: each for each in verification["series"]}
+    assert {name: (each["checked"], each["eligible"]) for name, each in by_series.items()} == {
+        "http": (20, 20),
+        "ws.message": (80, 200),
+    }
+    assert by_series["ws.message"]["labels"] == {"message": "snapshot", "route": "WS /ws/market"}
+    assert (by_series["http"]["mismatched"], by_series["http"]["by_kind"]) == (4, {"empty": 4})

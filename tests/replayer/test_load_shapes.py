@@ -11,11 +11,16 @@ from captures.errors import ConfigError
 from captures.units import NS_PER_MS, NS_PER_S, parse_duration_ns
 from replayer.load.shapes import (
     Align,
+    Body,
     Burst,
     Ramp,
     Rate,
+    RateStage,
+    RateStages,
     Recorded,
     Shape,
+    Stage,
+    Stages,
     duration_text,
     parse_shape,
     shape_from_body,
@@ -34,6 +39,8 @@ SHAPES = [
     ("rate:90/m", Rate(per_s=1.5)),
     (" rate:0.5/s ", Rate(per_s=0.5)),
     ("rate:100/h", Rate(per_s=100 / 3600)),
+    ("stages:30s@8,0s@3", Stages(stages=(Stage(duration_ns=30 * NS_PER_S, users=8), Stage(duration_ns=0, users=3)))),
+    ("stages:2s@90/m", RateStages(stages=(RateStage(duration_ns=2 * NS_PER_S, per_s=1.5),))),
 ]
 
 
@@ -58,7 +65,7 @@ def test_a_shape_survives_the_way_to_a_worker(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("body", [[], ["recorded", 1], ["ramp", None], ["rate", "x"], ["stages", 1]])
-def test_a_body_that_is_no_shape_is_refused(body: list[str | int | float | None]) -> None:
+def test_a_body_that_is_no_shape_is_refused(body: Body) -> None:
     with pytest.raises(ValueError, match="not a load shape"):
         shape_from_body(body)
 

@@ -156,3 +156,24 @@ def test_what_a_client_drew_is_drawn_again(name: str, value: str, generator: str
     tape.get("/api/x", sent=[(name, value)])
     _, script, _ = _compiled(tape)
     assert [slot.detail for slot in script.slots] == ([generator] if generator else [])
+
+
+def test_a_value_in_a_document_in_a_form_follows() -> None:
+    tape = Tape()
+    tape.post("/login", answer_json={"token": HASH})
+    tape.post("/rpc", form=f"action=save&payload=%7B%22token%22%3A%22{HASH}%22%2C%22n%22%3A1%7D")
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], document={"token": "live"})
+    assert player.body(script.steps[1]) == b"action=save&payload=%7B%22token%22%3A%22live%22%2C%22n%22%3A1%7D"
+
+
+def test_what_a_script_drew_for_its_session_is_drawn_again_where_it_is_sent_more_than_once() -> None:
+    tape = Tape()
+    tape.post("/queue/join", send_json={"data": [], "session_hash": "udi39sdnmso"}, answer_json={"event_id": HASH})
+    tape.get("/queue/data?session_hash=udi39sdnmso", headers=[("Content-Type", "text/event-stream")])
+    _, script, _ = _compiled(tape)
+    (slot,) = [slot for slot in script.slots if slot.kind is SlotKind.GENERATED]
+    assert (slot.detail, slot.recorded) == ("base36:11", b"udi39sdnmso")
+    once = Tape()
+    once.get("/queue/data?session_hash=udi39sdnmso")
+    assert not _compiled(once)[1].slots, "sent once it may be anything"

@@ -120,11 +120,25 @@ def test_a_value_that_the_score_left_alone_is_extracted_where_a_person_says_so()
     assert player.target(script.steps[1]) == b"/list?page=live"
 
 
+def test_a_cookie_from_before_the_recording_becomes_a_column() -> None:
+    tape = Tape()
+    for path in ("/", "/me"):
+        tape.get(path, sent=[("Cookie", f"sid={HASH}; theme=dark")], answer_json={"ok": True})
+    rules = "".join(f'[[slot]]\nat = "GET {path} | cookie sid"\nuse = "input:sid"\n' for path in ("/", "/me"))
+    script = _ruled(rules, capture_of(tape)).scripts[0]
+    assert [cookie.name for cookie in script.cookies] == [b"theme"]
+    assert [slot.detail for slot in script.slots if slot.kind is SlotKind.INPUT] == ["sid"]
+    player = Player(script)
+    player.fill([slot.kind for slot in script.slots].index(SlotKind.INPUT), b"own")
+    assert player.header(script.steps[1], "cookie") == b"jar=1; sid=own"
+
+
 def test_a_pairing_is_made_and_unmade() -> None:
     base = '[[pairing]]\nroute = "WS /ws"\nsend = "buy"\n'
     made = _ruled(f'{base}reply = "bought"\n').scripts[0]
     (send,) = [step for step in made.steps if step.kind is StepKind.SEND]
-    assert made.steps[send.reply].pairing is not None and made.steps[send.reply].pairing.rule == "a rule"
+    pairing = made.steps[send.reply].pairing
+    assert pairing is not None and pairing.rule == "a rule"
     tape = Tape()
     tape.socket("/ws", [(20, ">", {"op": "buy", "id": 7}), (30, "<", {"op": "bought", "id": 7})], close_ms=900)
     unmade = _ruled(base, capture_of(tape)).scripts[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from analysis.slots import SecondSlot
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan
+from replayer.user.steps import User
 from tests.fakes_captures import Tape, capture_of
-from tests.fakes_port import FakeConnection, FakePort, Reply, user_of
+from tests.fakes_port import FakeConnection, FakePort, FakeSocket, Reply, user_of
 
 FIRST = "Zx81kQpTeyW0mBv7_JrXa-99sLwQ"
 SECOND = "aK3xP9mQ2rT7vZ5cD8fG1hJ4kL6n"
@@ -148,3 +150,57 @@ def test_one_recorded_401_does_not_make_it_right_for_the_others() -> None:
     (script,) = compile_plan(capture_of(tape)).scripts
     assert 401 in script.steps[0].expectation.statuses
     assert script.steps[2].expectation.statuses == (200,)
+
+
+def _with_sockets() -> Plan:
+    """The shop, and two sockets that the token opens, one after the other."""
+    tape = _shop()
+    for at_ms in (700, 1500):
+        tape.socket(f"/ws?token={FIRST}", [(20, "<", {"type": "hi"})], at_ms=at_ms, close_ms=600)
+    return compile_plan(capture_of(tape))
+
+
+class RefusingPort(FakePort):
+    """Refuses a socket whose token is not the server's present one."""
+
+    def open_socket(self, owner: Any, *arguments: Any, **options: Any) -> FakeSocket:
+        server = self.answer
+        assert isinstance(server, Server)
+        target: bytes = arguments[1]
+        if target.endswith(b"live-%d" % server.n_logins) and server.left:
+            return super().open_socket(owner, *arguments, **options)
+        socket = FakeSocket(self, owner, target, arguments[2])
+        self.sockets.append(socket)
+        self.call_at(self.clock_ns, lambda _, due: owner.socket_refused(socket, "ws_refused", 401, due), None)
+        return socket
+
+
+def _started(port: FakePort, plan: Plan) -> User:
+    user = user_of(plan, port, inputs={"user": "ann", "password": "x"})
+    user.start(port.clock_ns)
+    return user
+
+
+def test_a_socket_that_is_refused_opens_with_a_fresh_token() -> None:
+    server = Server(n_uses=5)  # used up by the five requests before the first socket
+    port = RefusingPort(answer=server)
+    user = _started(port, _with_sockets())
+    port.play()
+    slot = user._run.meter.take_slot(0, {}, 0)
+    assert [socket.target.rpartition(b"=")[2] for socket in port.sockets] == [b"live-1", b"live-2", b"live-2"]
+    connects = [m for key, m in slot.measures.items() if key[0] == "ws.connect"]
+    assert sum(m.ok for m in connects) == 2 and not any(m.errors for m in connects)
+
+
+def test_a_close_code_that_says_unauthorized_brings_a_fresh_token_for_the_next_socket() -> None:
+    server = Server(n_uses=1000)
+    port = RefusingPort(answer=server)
+    user = _started(port, _with_sockets())
+    port.play(until_ms=1000 + 900)
+    port.sockets[0].end(4401)
+    port.play()
+    assert server.n_logins == 2
+    assert port.sockets[-1].target.endswith(b"live-2")
+    slot = user._run.meter.take_slot(0, {}, 0)
+    drops = [m for key, m in slot.measures.items() if key[0] == "ws.lifetime"]
+    assert sum(sum(m.errors.values()) for m in drops) == 1, "the socket was lost all the same"

@@ -46,8 +46,8 @@ def test_ticks_keep_their_cadence_and_are_made_anew() -> None:
     slot = _played(_plan(), port)
     pings = _pings(port)
     assert [b[0] - a[0] for a, b in zip(pings, pings[1:], strict=False)] == [1000] * 5
-    ids = [ping["id"] for _, ping in pings]
-    assert ids == sorted(set(ids)) and min(ids) > 1000, "numbers that no recorded message has"  # type: ignore[type-var]
+    ids = [int(str(ping["id"])) for _, ping in pings]
+    assert ids == sorted(set(ids)) and min(ids) > 1000, "numbers that no recorded message has"
     assert len({ping["at"] for _, ping in pings}) == 6, "the time of each tick"
     (replies,) = [m for key, m in slot.measures.items() if key[0] == "ws.reply"]
     assert (replies.planned, replies.ok) == (6, 6)

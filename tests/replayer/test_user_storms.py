@@ -484,3 +484,14 @@ def test_whatever_the_server_does_planned_is_ok_and_failed_and_not_sent(
     slot = played(visit(), server.port, spec, f"at={at_ms + 900}ms,policy=immediate,give_up=2s")
     check_conservation(slot)
     assert slot.counts.get("sessions_completed", 0) + slot.counts.get("sessions_failed", 0) == 1
+
+
+def test_a_strike_at_the_end_of_the_run_takes_nothing() -> None:
+    server = Server()
+    user, _ = stormy(visit(), server.port, "at=4s,policy=immediate")
+    user.start(server.port.clock_ns)
+    server.port.play(until_ms=1000 + 3999)
+    user._run.is_retiring = True
+    server.port.play(until_ms=1000 + 4100)
+    assert len(server.port.sockets) == 1
+    assert not server.port.sockets[0].was_reset

@@ -219,7 +219,7 @@ def test_a_token_that_is_missing_is_named_with_the_step_that_needs_it() -> None:
     told = {(each.aspect, each.place) for each in login.differences if not each.is_explained}
     assert told == {(Aspect.MISSING, "token"), (Aspect.VALUE, "ok"), (Aspect.EXTRACTOR, "token")}
     (unsent,) = orders.differences
-    assert unsent.live == "not_sent_correlation_miss: lacks token, of step 0 (POST /login)"
+    assert unsent.live == "not sent, correlation_miss: lacks token, of step 0 (POST /login)"
     out = io.StringIO()
     render(report, Console(file=out, width=120))
     assert "token was not found at json token: the steps that use it cannot be sent" in out.getvalue()

@@ -104,8 +104,12 @@ CASES: dict[str, tuple[Serve, dict[str, Any], list[tuple[Any, ...]]]] = {
         {"offers_deflate": True},
         [OPENED, ("closed", 1009, "too_large")],
     ),
-    "an extension that was not offered": (closing(extension=DEFLATE), {}, [("refused", "protocol", 101)]),
-    "no subprotocol of those offered": (closing(), {"subprotocols": ("chat",)}, [("refused", "protocol", 101)]),
+    "an extension that was not offered": (upgraded(then=end, extension=DEFLATE), {}, [("refused", "protocol", 101)]),
+    "no subprotocol of those offered": (
+        upgraded(then=end),
+        {"subprotocols": ("chat",)},
+        [("refused", "protocol", 101)],
+    ),
     "a wrong accept": (
         answering(
             b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bad\r\n\r\n",

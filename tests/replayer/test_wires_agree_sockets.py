@@ -178,7 +178,7 @@ def test_a_server_hears_the_same_of_both(
             port = server.sockets[0].getsockname()[1]
             async with AskingWire(kind, reach) as wire:
                 user = User()
-                headers = [(b"Cookie", b"a=1; b=2"), (b"Origin", b"https://shop.example"), (b"X-A", b"\xe9")]
+                headers = [(b"Cookie", b"a=1; b=2"), (b"Origin", b"https://shop.example"), (b"X-A", b"1")]
                 socket, _ = wire.wire.open_socket(
                     user,
                     target_at(port, scheme="https" if is_secure else "http"),
@@ -207,7 +207,7 @@ def test_a_server_hears_the_same_of_both(
     ]
     assert heard == [
         "/ws/a%2Fb?x=%20&y",
-        [("Cookie", "a=1; b=2"), ("Origin", "https://shop.example"), ("X-A", "é")],
+        [("Cookie", "a=1; b=2"), ("Origin", "https://shop.example"), ("X-A", "1")],
         ("graphql-ws", ["permessage-deflate"]),
         "grüß" * 300,
         b"\x00\xff",
