@@ -27,6 +27,7 @@ from replayer.reach import Reach, TlsSettings
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 
 N_CONNECTIONS = 50
@@ -78,6 +79,9 @@ class Closed:
 
     def connection_closed(self, connection: Http1Connection) -> None:
         """Ours, after the run."""
+
+    def events_received(self, connection: Http1Connection, events: list[ServerEvent], end_ns: int) -> None:
+        """The server streams none."""
 
     def _next(self, connection: Http1Connection) -> None:
         if self._left:

@@ -22,6 +22,7 @@ from replayer.user.render import CookieSlots, Rendered, begin_with_cookies, link
 from replayer.user.render_http2 import RenderedHttp2, link_http2
 from replayer.user.slots import encode
 from replayer.user.tickers import link_tickers
+from replayer.wire.sse import CONTENT_TYPE
 
 _SERIES_OF_SOCKET = {
     StepKind.CONNECT: "ws.connect",
@@ -340,7 +341,9 @@ def _static_path(step: Step) -> bytes:
 
 
 def _stream_recorder(plan: Plan, step: Step, meter: Meter, series: str) -> Recorder | None:
-    return meter.recorder(series, route=plan.routes[step.route].name) if step.kept_open else None
+    if step.kept_open or step.expectation.content_type == CONTENT_TYPE:
+        return meter.recorder(series, route=plan.routes[step.route].name)
+    return None
 
 
 def _recorder(plan: Plan, step: Step, meter: Meter) -> Recorder:

@@ -67,6 +67,9 @@ class Asker:
     def request_failed(self, connection: Any, failure: str, end_ns: int) -> None:
         self.told.put_nowait(("failed", failure))
 
+    def events_received(self, connection: Any, events: Any, end_ns: int) -> None:
+        self.told.put_nowait(("events", events))
+
     def connection_closed(self, connection: Any) -> None:
         self.told.put_nowait(("closed", connection))
 

@@ -207,3 +207,23 @@ def test_both_wires_lead_the_demo_through_the_same_session(tmp_path: Path) -> No
         assert fast["totals"][name] == reference["totals"][name], name
     assert any("reference wire" in note for note in reference["notes"])
     assert not any("reference wire" in note for note in fast["notes"])
+
+
+@pytest.mark.parametrize("kind", list(WireKind), ids=lambda kind: kind.value)
+def test_an_event_stream_is_told_event_by_event(kind: WireKind) -> None:
+    stream = b"data: one\n\nevent: tick\nid: 7\ndata: two\n\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + stream
+
+    async def main() -> tuple[list[tuple[bytes, bytes, bytes]], str]:
+        witness = Witness(lambda seen: answer)
+        async with serving(witness.serve) as port, AskingWire(kind) as wire:
+            asker = wire.asker(target_at(port))
+            _, connection = await asker.connected()
+            connection.send(b"GET /s HTTP/1.1\r\nHost: shop\r\n\r\n", is_head=False, keeps_body=True)
+            events: list[tuple[bytes, bytes, bytes]] = []
+            while (told := await asker.next())[0] == "events":
+                events += told[1]
+            connection.close()
+            return events, told[0]
+
+    assert run(main) == ([(b"message", b"one", b""), (b"tick", b"two", b"7")], "response")

@@ -1,0 +1,109 @@
+"""Bootstrap draws: how far a statistic might have come out otherwise. Pure; the random generator is an argument.
+
+Two units are drawn with replacement: whole runs, whose statistic is the median over the runs, and, where a side has a
+single run, the users of that run (or its seconds), whose statistic is a quantile of all their values together. Requests
+are never drawn one by one: they share their user, their second and the state of the target, so a test on them finds a
+"change" between two runs of the same build in every fourth comparison and more.
+
+Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), §3.8; measurement method §5.2, §5.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from operator import mul
+from typing import Protocol
+
+from analysis.histogram import HIGHEST_US, highest_of, rank_of
+from analysis.slots import Buckets
+
+N_DRAWS = 2_000
+MAX_CLUSTERS = 50
+"""More clusters than this are joined, each with every fiftieth: larger clusters keep the draws valid, and faster."""
+
+
+class Chooser(Protocol):
+    """What is needed of a random generator."""
+
+    def choices(self, population: Sequence[int], *, k: int) -> list[int]:
+        """Return k members, drawn with replacement."""
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle of some values, of two middle ones their mean; at least one value."""
+    ordered = sorted(values)
+    n = len(ordered)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+
+
+def median_draws(values: Sequence[float], chooser: Chooser, n_draws: int = N_DRAWS) -> list[float]:
+    """Return the medians of ``n_draws`` samples with replacement, each as large as ``values``."""
+    ordered = sorted(values)
+    n, places = len(ordered), range(len(ordered))
+    lower, upper = (n - 1) // 2, n // 2
+    found = []
+    for _ in range(n_draws):
+        drawn = sorted(chooser.choices(places, k=n))
+        found.append((ordered[drawn[lower]] + ordered[drawn[upper]]) / 2)
+    return found
+
+
+def quantile_draws(clusters: Sequence[Buckets], q: float, chooser: Chooser, n_draws: int = N_DRAWS) -> list[float]:
+    """Return the q-quantiles (µs) of ``n_draws`` samples of whole clusters with replacement.
+
+    Args:
+        clusters: the histogram of each; at least one of them holds a value.
+        q: 0 < q ≤ 1.
+    """
+    joined = _joined(clusters)
+    grid = sorted({bucket for cluster in joined for bucket in cluster})
+    below = _cumulative(joined, grid)
+    n, places = len(joined), range(len(joined))
+    found = []
+    for _ in range(n_draws):
+        weights = [0] * n
+        for place in chooser.choices(places, k=n):
+            weights[place] += 1
+        rank = rank_of(q, sum(map(mul, weights, below[-1])))
+        found.append(float(min(highest_of(grid[_first(below, weights, rank)]), HIGHEST_US)))
+    return found
+
+
+def _joined(clusters: Sequence[Buckets]) -> list[Buckets]:
+    filled = [cluster for cluster in clusters if cluster]
+    joined: list[Buckets] = [{} for _ in filled[:MAX_CLUSTERS]]
+    for number, cluster in enumerate(filled):
+        into = joined[number % MAX_CLUSTERS]
+        for bucket, count in cluster.items():
+            into[bucket] = into.get(bucket, 0) + count
+    return joined
+
+
+def _cumulative(clusters: Sequence[Buckets], grid: Sequence[int]) -> list[list[int]]:
+    """Return by bucket of the grid how many values each cluster has at or below it."""
+    seen = [0] * len(clusters)
+    below = []
+    for bucket in grid:
+        seen = [n + cluster.get(bucket, 0) for n, cluster in zip(seen, clusters, strict=True)]
+        below.append(seen)
+    return below
+
+
+def _first(below: Sequence[Sequence[int]], weights: Sequence[int], rank: int) -> int:
+    """Return the first place of the grid with ``rank`` weighted values at or below it."""
+    low, high = 0, len(below) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if sum(map(mul, weights, below[middle])) >= rank:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def percentile_interval(draws: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Return the middle ``level`` (0–1) of some draws: its lowest and its highest."""
+    ordered = sorted(draws)
+    n, beyond = len(ordered), (1 - level) / 2
+    return ordered[min(n - 1, int(beyond * n))], ordered[max(0, ceil((1 - beyond) * n) - 1)]
