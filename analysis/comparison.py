@@ -177,7 +177,7 @@ def compare_shares(known: Comparison, base: tuple[int, int], runs: tuple[int, in
 
 
 def _more_answers(known: Comparison) -> int:
-    assert known.change is not None and known.low is not None  # noqa: S101, PT018 both were set a line above
+    assert known.change is not None and known.low is not None
     n = min(len(known.base), len(known.runs))
     wanted = ceil(n * ((known.change - known.low) / known.change) ** 2 - 1e-6)
     return min(MAX_MORE_RUNS, max(1, wanted - n))
@@ -234,5 +234,3 @@ def _value(value: float | None, unit: Unit) -> str:
 
 def _change(change: float, unit: Unit) -> str:
     return f"{change:+.3g} points" if unit is Unit.PERCENT else f"{100 * change:+.0f}%"
-
-

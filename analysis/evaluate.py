@@ -23,7 +23,7 @@ from analysis.series import (
     n_outcomes,
 )
 from analysis.slots import Buckets, Measure
-from analysis.thresholds import Threshold
+from analysis.thresholds import Subject, Threshold
 from analysis.verification import Tally, worst_of
 
 _Z_95 = 1.959964
@@ -97,11 +97,28 @@ def evaluate(threshold: Threshold, evidence: Evidence, *, strict: bool = False) 
         return Result(threshold=threshold, outcome=Outcome.INCONCLUSIVE, note="no baseline to compare with")
     stat = threshold.subject.stat
     if stat in (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX):
-        return _evaluate_times(threshold, _distribution(threshold, evidence), strict=strict)
+        return _evaluate_times(threshold, distribution_of(threshold.subject, evidence), strict=strict)
     if stat in (Stat.COUNT, Stat.RATE, Stat.MISSES):
         return _evaluate_number(threshold, evidence)
-    result = _evaluate_share(threshold, *_share(threshold, evidence), strict=strict)
+    result = _evaluate_share(threshold, *share_of(threshold.subject, evidence), strict=strict)
     return _with_tally(result, evidence) if threshold.subject.metric == "verify" else result
+
+
+def point_of(subject: Subject, evidence: Evidence) -> tuple[float | None, int]:
+    """Return a statistic in the unit of its limit, None without data, and the number of samples it rests on."""
+    stat = subject.stat
+    if stat in (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX):
+        times = distribution_of(subject, evidence)
+        n = times.histogram.n
+        if not n:
+            return None, 0
+        return (
+            _moment_ms(stat, times) if subject.quantile is None else _ms(times.quantile_us(subject.quantile) or 0)
+        ), n
+    if stat in (Stat.COUNT, Stat.RATE, Stat.MISSES):
+        return _number(subject, evidence)
+    k, n, _ = share_of(subject, evidence)
+    return (100 * k / n if n > 0 else None), max(n, 0)
 
 
 def no_data(threshold: Threshold, note: str) -> Result:
@@ -109,8 +126,9 @@ def no_data(threshold: Threshold, note: str) -> Result:
     return Result(threshold=threshold, outcome=Outcome.INCONCLUSIVE, note=note)
 
 
-def _distribution(threshold: Threshold, evidence: Evidence) -> Distribution:
-    metric = threshold.subject.metric
+def distribution_of(subject: Subject, evidence: Evidence) -> Distribution:
+    """Return the times that a quantile, a mean or an extreme is taken of."""
+    metric = subject.metric
     if metric == "generator.lag":
         return Distribution.of_buckets(evidence.lag)
     if metric == "generator.loop":
@@ -201,17 +219,22 @@ def _moment_ms(stat: Stat, times: Distribution) -> float:
 
 
 def _evaluate_number(threshold: Threshold, evidence: Evidence) -> Result:
-    subject = threshold.subject
+    value, n = _number(threshold.subject, evidence)
+    if value is not None:
+        return _decide(threshold, value, n)
+    is_misses = threshold.subject.stat is Stat.MISSES
+    return no_data(threshold, "no session was started" if is_misses else "the run has no duration")
+
+
+def _number(subject: Subject, evidence: Evidence) -> tuple[float | None, int]:
     if subject.stat is Stat.MISSES:
         n = evidence.counts.get("sessions_started", 0)
         misses = evidence.counts.get("correlation_misses", 0)
-        return _decide(threshold, misses, n) if n or misses else no_data(threshold, "no session was started")
+        return (misses if n or misses else None), n
     count = _count(subject.metric, evidence)
     if subject.stat is Stat.COUNT:
-        return _decide(threshold, count, count)
-    if evidence.duration_s <= 0:
-        return no_data(threshold, "the run has no duration")
-    return _decide(threshold, count / evidence.duration_s, count)
+        return count, count
+    return (count / evidence.duration_s if evidence.duration_s > 0 else None), count
 
 
 def _count(metric: str, evidence: Evidence) -> int:
@@ -239,14 +262,14 @@ _PLAYED = (("started", 1), ("cut", -1), ("retired", -1))
 """Sessions that had their chance: what the end of the run, or of its load, took away is neither complete nor not."""
 
 
-def _share(threshold: Threshold, evidence: Evidence) -> tuple[int, int, str]:
+def share_of(subject: Subject, evidence: Evidence) -> tuple[int, int, str]:
     """Return how many of how many, and what is missing where there are none."""
-    stat, counts, measure = threshold.subject.stat, evidence.counts, evidence.measure
-    if threshold.subject.metric == "session":
+    stat, counts, measure = subject.stat, evidence.counts, evidence.measure
+    if subject.metric == "session":
         n = sum(counts.get(f"sessions_{ending}", 0) * sign for ending, sign in _PLAYED)
         name = "sessions_completed" if stat is Stat.COMPLETE else "sessions_failed"
         return counts.get(name, 0), max(n, 0), "no session was started and played to an end"
-    if threshold.subject.metric == "verify":
+    if subject.metric == "verify":
         worst = worst_of(evidence.tallies)
         return (worst.wrong, worst.of, "") if worst else (0, 0, "no answer was checked")
     wrong = n_errors(measure) if stat is Stat.ERRORS else n_mismatched(measure)

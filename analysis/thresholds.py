@@ -7,17 +7,23 @@ Grammar (spaces are free between the parts)::
     stat      = p50 … p99.99 | avg | min | max | errors | mismatch | complete | failed | misses | count | rate
     op        = "<" | "<=" | ">" | ">=" | "=="
     limit     = number unit | number "x baseline"       unit: us ms s m for times, % for shares, /s for rates
-    clause    = "abort" | "after" duration | "min_samples" integer
+    clause    = "abort" | "after" duration | "min_samples" integer | "severity" ( fail | warn | invalid )
+              | "floor" duration
+
+``abort`` ends a run that breaks it, from second ``after`` on. ``severity`` says what a broken one makes of the run:
+``warn`` only a warning, ``invalid`` a measurement that cannot be trusted. ``floor`` is the least difference to a
+baseline that counts, 5 ms unless given.
 
 Examples: ``http p95 < 200ms`` · ``http{route="GET /api/quotes"} p95 < 300ms`` · ``session complete >= 99%`` ·
-``http errors < 5%; abort; after 10s; min_samples 200``.
+``http errors < 5%; abort; after 10s; min_samples 200`` · ``http p95 <= 1.2x baseline; floor 2ms`` ·
+``generator.lag p99 < 5ms; severity invalid``.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -72,15 +78,34 @@ class Limit:
     factor: float | None = None
 
 
+class Severity(Enum):
+    """What a broken threshold makes of a run."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    INVALID = "invalid"
+
+
+class Origin(Enum):
+    """Who set a limit."""
+
+    DEFAULT = "default"
+    USER = "user"
+    CALIBRATED = "calibrated"
+    BASELINE = "baseline"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
     """One condition a run has to meet.
 
     Attributes:
         expr: as it was written.
-        origin: who set it: ``default``, ``--threshold``, a file's name.
+        origin: where it was written: ``default``, ``--threshold``, a file's name, ``calibrated:`` and a file's name.
         abort_after_s: from that second on a broken threshold ends the run; None where it never does.
         min_samples: fewer samples are few; None leaves that to the quantile.
+        severity: what it makes of a run that breaks it.
+        floor_ms: of a limit relative to a baseline, the least difference that counts; None leaves it at 5 ms.
     """
 
     expr: str
@@ -90,9 +115,22 @@ class Threshold:
     limit: Limit
     abort_after_s: float | None = None
     min_samples: int | None = None
+    severity: Severity = Severity.FAIL
+    floor_ms: float | None = None
+
+    @property
+    def set_by(self) -> Origin:
+        """Who set its limit."""
+        if self.limit.factor is not None:
+            return Origin.BASELINE
+        if self.origin.startswith(CALIBRATED_PREFIX):
+            return Origin.CALIBRATED
+        return Origin.DEFAULT if self.origin == DEFAULT_ORIGIN else Origin.USER
 
 
 DEFAULT_ORIGIN = "default"
+CALIBRATED_PREFIX = "calibrated:"
+"""Before the name of a file that ``rushhour calibrate`` wrote."""
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -118,6 +156,18 @@ class _Token:
     kind: str
     text: str
     at: int
+
+
+@dataclass(slots=True)
+class _Clauses:
+    abort_after_s: float | None = None
+    min_samples: int | None = None
+    severity: Severity = Severity.FAIL
+    floor_ms: float | None = None
+
+
+_CLAUSES = ("abort", "after", "min_samples", "severity", "floor")
+_CLAUSE_HINT = "abort, after 10s, min_samples 200, severity warn or floor 5ms"
 
 
 class _Parser:
@@ -169,21 +219,33 @@ class _Parser:
 
     def parse(self) -> Threshold:
         """Return the threshold that the text is."""
-        metric = self._metric()
-        labels = self._labels(metric) if self._accept("{") else ()
-        subject = self._subject(metric, labels)
+        subject = self.subject()
         op = Op(self._expect("op", "a comparison is due here: <, <=, >, >= or ==").text)
         limit = self._limit(subject)
-        abort_after_s, min_samples = self._clauses()
+        clauses = self._clauses(limit)
         return Threshold(
             expr=" ".join(self._text.split()),
             origin=self._origin,
             subject=subject,
             op=op,
             limit=limit,
-            abort_after_s=abort_after_s,
-            min_samples=min_samples,
+            abort_after_s=clauses.abort_after_s,
+            min_samples=clauses.min_samples,
+            severity=clauses.severity,
+            floor_ms=clauses.floor_ms,
         )
+
+    def only_subject(self) -> Subject:
+        """Return the subject that the whole text is."""
+        subject = self.subject()
+        self._expect("end", "nothing may follow a statistic here")
+        return subject
+
+    def subject(self) -> Subject:
+        """Return the metric, labels and statistic that come next."""
+        metric = self._metric()
+        labels = self._labels(metric) if self._accept("{") else ()
+        return self._stat(metric, labels)
 
     def _metric(self) -> Metric:
         token = self._expect("word", "a threshold begins with a metric, such as http")
@@ -208,7 +270,7 @@ class _Parser:
                 return tuple(sorted(labels.items()))
             self._expect("mark", "a comma or a closing brace is due here", ",")
 
-    def _subject(self, metric: Metric, labels: Labels) -> Subject:
+    def _stat(self, metric: Metric, labels: Labels) -> Subject:
         token = self._expect("word", f"a statistic is due here; {_stats_of(metric)}")
         match = _QUANTILE.fullmatch(token.text)
         if match is not None and 0 < Decimal(match[1]) < 100 and Stat.QUANTILE in metric.stats:
@@ -246,33 +308,59 @@ class _Parser:
             raise self._error("a limit relative to a baseline needs --baseline RUN_DIR", at)
         return Limit(unit=unit, factor=float(factor))
 
-    def _clauses(self) -> tuple[float | None, int | None]:
-        seen: dict[str, float] = {}
+    def _clauses(self, limit: Limit) -> _Clauses:
+        found, seen = _Clauses(), dict[str, int]()
+        after_s = 0.0
         while self._peek().kind != "end":
             self._expect("mark", "only ; and a clause may follow here", ";")
-            word = self._expect("word", "a clause is due here: abort, after 10s or min_samples 200")
+            word = self._expect("word", f"a clause is due here: {_CLAUSE_HINT}")
             if word.text in seen:
                 raise self._error(f"{word.text} stands here twice", word.at)
-            if word.text == "abort":
-                seen["abort"] = 0.0
-            elif word.text == "after":
-                seen["after"] = self._seconds()
-            elif word.text == "min_samples":
-                seen["min_samples"] = self._count()
-            else:
-                raise self._error(f"unknown clause {word.text}; write abort, after 10s or min_samples 200", word.at)
+            seen[word.text] = word.at
+            match word.text:
+                case "abort":
+                    found.abort_after_s = 0.0
+                case "after":
+                    after_s = self._duration_ms("10s") / 1000
+                case "min_samples":
+                    found.min_samples = self._count()
+                case "severity":
+                    found.severity = self._severity()
+                case "floor":
+                    found.floor_ms = self._floor_ms(limit, word)
+                case _:
+                    hint = _known(word.text, _CLAUSES) if _near(word.text, _CLAUSES) else f"write {_CLAUSE_HINT}"
+                    raise self._error(f"unknown clause {word.text}; {hint}", word.at)
+        self._check_abort(limit, seen)
+        if "abort" in seen:
+            found.abort_after_s = after_s
+        return found
+
+    def _check_abort(self, limit: Limit, seen: Mapping[str, int]) -> None:
         if "after" in seen and "abort" not in seen:
             raise self._error("after says when abort may begin; write ; abort; after 10s", self._peek().at)
-        abort_after_s = seen.get("after", 0.0) if "abort" in seen else None
-        return abort_after_s, int(seen["min_samples"]) if "min_samples" in seen else None
+        if "abort" in seen and limit.factor is not None:
+            raise self._error("a baseline is compared with a whole run, it cannot abort one", seen["abort"])
 
-    def _seconds(self) -> float:
-        number = self._expect("number", "a duration is due here, such as 10s")
+    def _duration_ms(self, example: str) -> float:
+        number = self._expect("number", f"a duration is due here, such as {example}")
         scale = _MS_PER_UNIT.get(self._peek().text)
         if scale is None:
-            raise self._error("a duration needs a unit: us, ms, s or m, such as 10s", self._peek().at)
+            raise self._error(f"a duration needs a unit: us, ms, s or m, such as {example}", self._peek().at)
         self._take()
-        return float(Decimal(number.text) * scale / 1000)
+        return float(Decimal(number.text) * scale)
+
+    def _severity(self) -> Severity:
+        word = self._expect("word", "a severity is due here: fail, warn or invalid")
+        try:
+            return Severity(word.text)
+        except ValueError:
+            raise self._error(f"unknown severity {word.text}; write fail, warn or invalid", word.at) from None
+
+    def _floor_ms(self, limit: Limit, word: _Token) -> float:
+        if limit.factor is None or limit.unit is not Unit.MS:
+            raise self._error("floor is of a time relative to a baseline, such as <= 1.2x baseline", word.at)
+        return self._duration_ms("5ms")
 
     def _count(self) -> int:
         number = self._expect("number", "a whole number is due here, such as 200")
@@ -293,6 +381,15 @@ def parse_threshold(text: str, *, origin: str = "--threshold", has_baseline: boo
         ConfigError: the text is no threshold; the message shows the column.
     """
     return _Parser(text, origin, has_baseline=has_baseline).parse()
+
+
+def parse_subject(text: str, *, origin: str = "--metric") -> Subject:
+    """Read what a threshold looks at, without a limit: ``http{route="GET /"} p95``.
+
+    Raises:
+        ConfigError: the text is none; the message shows the column.
+    """
+    return _Parser(text, origin, has_baseline=False).only_subject()
 
 
 def in_force(own: Sequence[Threshold]) -> tuple[Threshold, ...]:
@@ -318,11 +415,15 @@ def check_routes(thresholds: Iterable[Threshold], routes: Sequence[str]) -> None
 
 def _known(text: str, names: Iterable[str]) -> str:
     known = list(names)
-    near = difflib.get_close_matches(text, known, n=1)
+    near = _near(text, known)
     if near:
         return f"did you mean {_printable(near[0])}?"
     listed = ", ".join(_printable(name) for name in known[:12])
     return f"known are {listed}" + (" …" if len(known) > 12 else "")
+
+
+def _near(text: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(text, known, n=1)
 
 
 def _stats_of(metric: Metric) -> str:

@@ -15,7 +15,7 @@ from analysis.evaluate import Evidence, Outcome, Result, evaluate, no_data
 from analysis.histogram import Histogram
 from analysis.run import Ended, Run
 from analysis.series import Unit, n_outcomes, steps_of
-from analysis.thresholds import DEFAULT_ORIGIN, Threshold
+from analysis.thresholds import DEFAULT_ORIGIN, Subject, Threshold
 from analysis.verification import tallies_of
 from captures.errors import ExitCode
 
@@ -110,9 +110,9 @@ def judge(
     )
 
 
-def evidence_for(run: Run, threshold: Threshold) -> Evidence:
-    """Collect what a threshold is held against."""
-    subject, whole = threshold.subject, run.whole
+def evidence_for(run: Run, subject: Subject) -> Evidence:
+    """Collect what a threshold on a subject is held against."""
+    whole = run.whole
     return Evidence(
         measure=run.measure(subject.metric, subject.labels),
         counts=whole.counts,
@@ -124,7 +124,7 @@ def evidence_for(run: Run, threshold: Threshold) -> Evidence:
 
 
 def _result(run: Run, threshold: Threshold, *, strict: bool) -> Result:
-    evidence = evidence_for(run, threshold)
+    evidence = evidence_for(run, threshold.subject)
     if is_planned(run, threshold.subject.metric, evidence):
         return evaluate(threshold, evidence, strict=strict)
     if threshold.origin == DEFAULT_ORIGIN:

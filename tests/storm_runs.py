@@ -33,9 +33,9 @@ from replayer.plan.records import (
     StepKind,
 )
 from replayer.pool.assignment import Assignment, assignment_to_body
-from replayer.pool.onloss import OnLoss
 from replayer.pool.executors.local import LocalExecutor
 from replayer.pool.hooks import Hooks
+from replayer.pool.onloss import OnLoss
 from replayer.pool.run import Outcome, run_workers
 from replayer.targets import TargetSpec
 from replayer.user.pacing import Deadlines

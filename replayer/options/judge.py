@@ -13,7 +13,9 @@ from replayer.options.toml import read_toml
 JUDGE_SETTINGS = (
     setting("--threshold", multiple=True, metavar="EXPR", help="What the run is held to."),
     setting("--thresholds", "thresholds_file", type=FILE, metavar="FILE", help="A TOML file with such a list."),
-    setting("--strict", is_flag=True, help="Samples that leave it open: inconclusive; a value without a source: exit 2."),
+    setting(
+        "--strict", is_flag=True, help="Samples that leave it open: inconclusive; a value without a source: exit 2."
+    ),
     setting("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning."),
     setting("--allow-lag", is_flag=True, help="A late load generator is a warning."),
 )

@@ -23,6 +23,8 @@ CLOSE_MESSAGE = 1 << 40
 _GOING_AWAY = 1001
 # Codes that are never sent (RFC 6455 §7.4.1): 1004, 1005, 1006, 1015.
 _SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
+_AT_THE_END_NS = 1_000_000_000
+"""What ended within a second of its session was ended by it: the closing browser, or the export of the file."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,7 +195,8 @@ def is_kept_open(exchange: Exchange, last_ns: int) -> bool:
         last_ns: when the last thing of the session happened.
     """
     if media_type(exchange.response_headers) == "text/event-stream":
-        return True
+        # A stream that its server ended while the session went on is an answer like any other: its end is due.
+        return exchange.end_ns is None or bool(exchange.error) or last_ns - exchange.end_ns < _AT_THE_END_NS
     if exchange.error:
         return is_given_up(exchange)
     took_ns = (exchange.end_ns if exchange.end_ns is not None else last_ns) - exchange.request_end_ns

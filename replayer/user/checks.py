@@ -18,7 +18,10 @@ from replayer.user.slots import Answer
 
 LEAST_BUDGET_NS = 20_000_000
 """A worker without a moment to spare still parses for 2 % of its time: a sample of every second is checked."""
-FIRST_BUDGET_NS = 150_000_000
+FIRST_BUDGET_NS = 60_000_000
+"""For the first second, of which nothing is known yet."""
+_RESERVE_NS = 200_000_000
+"""What a worker leaves idle for its own sake: parsing that fills the last fifth of a core makes sends late."""
 
 
 class Budget:
@@ -40,8 +43,8 @@ class Budget:
         self._per_s_ns = self.left_ns = FIRST_BUDGET_NS
 
     def renew(self, idle_ns: int) -> None:
-        """Set the share of the next second: half of what the last one left idle may go into parsing."""
-        self._per_s_ns = max(LEAST_BUDGET_NS, idle_ns // 2)
+        """Set the share of the next second: half of what the last one left idle beyond the reserve."""
+        self._per_s_ns = max(LEAST_BUDGET_NS, (idle_ns - _RESERVE_NS) // 2)
 
     def refill(self, elapsed_ns: int) -> None:
         """Add what ``elapsed_ns`` more of the second allow."""

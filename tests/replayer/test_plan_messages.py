@@ -258,14 +258,10 @@ def test_heartbeats_of_the_client_are_ticks_of_a_timer() -> None:
 
 
 def test_what_grows_from_tick_to_tick_is_counted_on_above_what_was_recorded() -> None:
-    messages: Messages = [
-        m
-        for n in range(1, 7)
-        for m in (
-            (5000.0 * n, ">", [None, str(n), "phoenix", "heartbeat", {}]),
-            (5000.0 * n + 4, "<", [None, str(n), "phoenix", "phx_reply", {"status": "ok"}]),
-        )
-    ]
+    messages: Messages = []
+    for n in range(1, 7):
+        messages.append((5000.0 * n, ">", [None, str(n), "phoenix", "heartbeat", {}]))
+        messages.append((5000.0 * n + 4, "<", [None, str(n), "phoenix", "phx_reply", {"status": "ok"}]))
     _, script = _plan(messages)
     (ticker,) = script.sockets[0].tickers
     assert ticker.payload == (b'[null, "', 0, b'", "phoenix", "heartbeat", {}]')

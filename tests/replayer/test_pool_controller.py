@@ -14,8 +14,8 @@ from analysis.slots import SecondSlot
 from captures.errors import ConfigError
 from captures.units import NS_PER_MS, NS_PER_S
 from replayer.pool.controller import LEASE_NS, RENEWAL_NS, Controller, Ending, Patience, Phase
-from replayer.pool.onloss import OnLoss
 from replayer.pool.executors.executor import Exited, Received, Report
+from replayer.pool.onloss import OnLoss
 from replayer.pool.protocol import FrameBuffer, Kind, encode
 
 START_NS = 1_000 * NS_PER_S

@@ -17,8 +17,8 @@ from analysis.run import Run
 from analysis.series import n_errors, n_mismatched, steps_of
 from captures.units import NS_PER_S
 from replayer.pool.controller import LEASE_NS, Ending
-from replayer.pool.onloss import OnLoss
 from replayer.pool.executors.local import LocalExecutor
+from replayer.pool.onloss import OnLoss
 from tests.storm_runs import ROOT, Server, identities, play, request_plan, upgrade_server
 
 pytestmark = pytest.mark.process
