@@ -14,11 +14,11 @@ from statistics import median
 
 import click
 
-from benchmarks.peers import figures, tools
+from benchmarks.peers import figures, rivals
 from benchmarks.peers.ground import ground
 from benchmarks.peers.works import OURS, Work, works
 
-RESULTS = tools.ROOT / "benchmarks" / "RESULTS.md"
+RESULTS = rivals.ROOT / "benchmarks" / "RESULTS.md"
 
 
 @click.command()
@@ -27,7 +27,7 @@ RESULTS = tools.ROOT / "benchmarks" / "RESULTS.md"
 @click.option("--only", multiple=True, help="Works or figures by name; nothing is written then.")
 def main(rounds: int, seconds: int, only: tuple[str, ...]) -> None:
     """Measure, print, and write the results."""
-    tools.install()
+    rivals.install()
     with tempfile.TemporaryDirectory() as name, ground(Path(name)) as listening:
         chosen = [work for work in works(listening, Path(name), seconds) if not only or work.name in only]
         tables = [_table(work, _measure(work, Path(name), rounds, seconds)) for work in chosen]
@@ -56,8 +56,8 @@ def _table(work: Work, rates: dict[str, list[float]]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, measured in sorted(rates.items(), key=lambda item: -median(item[1])):
-        ratio = "1" if name == OURS else f"{ours / median(measured):.2f}"
-        rows.append(f"| {name} | {median(measured):,.0f} | {min(measured):,.0f} | {max(measured):,.0f} | {ratio} |")
+        times = "1" if name == OURS else f"{ours / median(measured):.2f}"
+        rows.append(f"| {name} | {median(measured):,.0f} | {min(measured):,.0f} | {max(measured):,.0f} | {times} |")
     rows.append("")
     for goal in work.goals:
         if goal.peer not in rates:
@@ -77,10 +77,10 @@ def _head(rounds: int, seconds: int) -> str:
         "",
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}. {cpu}, {platform.system()} {platform.release()},",
         f"Python {platform.python_version()}. Client pinned to one core, servers to another;",
-        f"{rounds} rounds of {seconds} s in turn; {tools.CONNECTIONS} connections unless said otherwise.",
+        f"{rounds} rounds of {seconds} s in turn; {rivals.CONNECTIONS} connections unless said otherwise.",
         "Rushhour's core carries its controller too.",
         "",
-        *(f"- {name}: {version}" for name, version in tools.versions().items()),
+        *(f"- {name}: {version}" for name, version in rivals.versions().items()),
     ]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.peers import recordings
 from benchmarks.peers.ground import CLIENT_CORE, HOST, Ground
+from captures.units import NS_PER_MS
 
 ROUNDS = 5
 KNOWN_DELAY_S = 0.020
@@ -50,9 +51,8 @@ def _replay(directory: Path, *arguments: str) -> dict[str, Any]:
 
 
 def _cpu_per_request(summary: dict[str, Any]) -> float:
-    return (
-        float(summary["generator"]["cpu_ratio"]) * summary["workers"] * summary["duration_s"] / summary["totals"]["ok"]
-    )
+    cpu_s = float(summary["generator"]["cpu_ratio"]) * float(summary["workers"]) * float(summary["duration_s"])
+    return cpu_s / float(summary["totals"]["ok"])
 
 
 def _workers(ground: Ground, directory: Path) -> list[str]:
@@ -80,7 +80,7 @@ def _lag(ground: Ground, directory: Path) -> list[str]:
     summary = _replay(directory, str(capture), "--target", url, "--users", "50", "--pacing", "asap", "--workers", "1")
     half_per_s = summary["totals"]["ok"] / summary["duration_s"] / 2
     gap_ms = 20
-    recordings.polling(paced, 250, gap_ns=gap_ms * recordings.NS_PER_MS)
+    recordings.polling(paced, 250, gap_ns=gap_ms * NS_PER_MS)
     users = round(half_per_s * gap_ms / 1000)
     lags = []
     for _ in range(ROUNDS):
@@ -89,9 +89,9 @@ def _lag(ground: Ground, directory: Path) -> list[str]:
     return [_row(f"send lag p99 at {half_per_s:,.0f} requests/s, half of capacity", median(lags), "ms", 2)]
 
 
-def _delay(_: Ground, directory: Path) -> list[str]:
+def _delay(_ground: Ground, directory: Path) -> list[str]:
     capture = directory / "figures-delay.rush"
-    recordings.polling(capture, 100, gap_ns=50 * recordings.NS_PER_MS)
+    recordings.polling(capture, 100, gap_ns=50 * NS_PER_MS)
     errors: dict[str, list[float]] = {"p50": [], "p99": []}
     with _delaying_server() as port:
         for _ in range(ROUNDS):
@@ -126,7 +126,7 @@ def _delaying_server() -> Iterator[int]:
 
 def _memory(ground: Ground, directory: Path) -> list[str]:
     capture = directory / "figures-idle.rush"
-    recordings.polling(capture, 4, gap_ns=2_000 * recordings.NS_PER_MS)
+    recordings.polling(capture, 4, gap_ns=2_000 * NS_PER_MS)
     rows = []
     for name, url, must, extra in (
         ("plaintext", f"http://{HOST}:{ground.plain}", 16, ()),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import recordings, tools
+from benchmarks.peers import recordings, rivals
 from benchmarks.peers.ground import HOST, Ground
-from benchmarks.peers.tools import Call
+from benchmarks.peers.rivals import Call
 
 OURS = "rushhour"
 
@@ -46,7 +46,7 @@ def works(ground: Ground, directory: Path, seconds: int) -> list[Work]:
 
 
 def _with_tools_that_exist(work: Work) -> Work:
-    there = {name: call for name, call in work.calls.items() if name == OURS or tools.find(name.partition(" ")[0])}
+    there = {name: call for name, call in work.calls.items() if name == OURS or rivals.find(name.partition(" ")[0])}
     return Work(work.name, work.what, there, work.goals)
 
 
@@ -67,7 +67,7 @@ def _count_of(series: str) -> Callable[[Mapping[str, Any]], float]:
 
 def _asap(capture: Path, url: str, seconds: int, *options: str) -> Call:
     flags = ("--pacing", "asap", "--for", f"{seconds}s", *options)
-    return tools.rushhour(capture, url, *flags, rate_of=_answered)
+    return rivals.rushhour(capture, url, *flags, rate_of=_answered)
 
 
 def _rest(ground: Ground, directory: Path, seconds: int) -> Work:
@@ -76,11 +76,11 @@ def _rest(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"http://{HOST}:{ground.plain}"
     calls = {
         OURS: _asap(capture, url, seconds),
-        "wrk": tools.wrk(f"{url}/api/quotes", seconds),
-        "autocannon": tools.autocannon(f"{url}/api/quotes", seconds),
-        "hey": tools.hey(f"{url}/api/quotes", seconds),
-        "k6": tools.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
-        "locust": tools.locust(url, seconds),
+        "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
+        "autocannon": rivals.autocannon(f"{url}/api/quotes", seconds),
+        "hey": rivals.hey(f"{url}/api/quotes", seconds),
+        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "locust": rivals.locust(url, seconds),
     }
     goals = (Goal("wrk", 0.5, 0.7), Goal("k6", 5, 5), Goal("locust", 10, 10))
     return Work("rest", "REST, 50 virtual users from a capture, closed loop", calls, goals)
@@ -92,8 +92,8 @@ def _correlated(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"http://{HOST}:{ground.plain}"
     calls = {
         OURS: _asap(capture, url, seconds),
-        "wrk": tools.wrk(f"{url}/api/quotes", seconds),
-        "k6": tools.k6("correlate.js", url, seconds, "http_reqs"),
+        "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
+        "k6": rivals.k6("correlate.js", url, seconds, "http_reqs"),
     }
     return Work("slots", "the same, 3 slots and 1 extraction per 4 requests", calls, (Goal("wrk", 0.35, 0.6),))
 
@@ -103,8 +103,8 @@ def _tls(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"https://{HOST}:{ground.tls}"
     calls = {
         OURS: _asap(capture, url, seconds, "--ca", str(ground.ca_file)),
-        "wrk": tools.wrk(f"{url}/api/quotes", seconds),
-        "k6": tools.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
+        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
     }
     goals = (Goal("wrk", 0.45, 0.7), Goal("k6", 4, 4))
     return Work("tls", "TLS, keep-alive, 50 virtual users", calls, goals)
@@ -115,8 +115,8 @@ def _http2(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"https://{HOST}:{ground.h2}"
     calls = {
         OURS: _asap(capture, url, seconds, "--http", "2", "--ca", str(ground.ca_file)),
-        "h2load": tools.h2load(f"{url}/api/quotes", seconds),
-        "k6": tools.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "h2load": rivals.h2load(f"{url}/api/quotes", seconds),
+        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
     }
     return Work("http2", "HTTP/2 over TLS, 50 virtual users", calls, (Goal("k6", 3, 5),))
 
@@ -126,7 +126,7 @@ def _tls_connects(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"https://{HOST}:{ground.closing}"
     calls = {
         OURS: _asap(capture, url, seconds, "--ca", str(ground.ca_file)),
-        "k6": tools.k6("connect.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "k6": rivals.k6("connect.js", f"{url}/api/quotes", seconds, "http_reqs"),
     }
     return Work("tls-connects", "a TLS connection for every request, resumed", calls, (Goal("k6", 1, 1.3),))
 
@@ -136,8 +136,10 @@ def _receive(ground: Ground, directory: Path, seconds: int) -> Work:
     recordings.streaming(capture, seconds)
     place = f"{HOST}:{ground.stream}"
     calls = {
-        OURS: tools.rushhour(capture, f"http://{place}", "--shape", "burst", users=10, rate_of=_count_of("ws.message")),
-        "k6": tools.k6("receive.js", f"ws://{place}/push", seconds, "ws_msgs_received", vus=10),
+        OURS: rivals.rushhour(
+            capture, f"http://{place}", "--shape", "burst", users=10, rate_of=_count_of("ws.message")
+        ),
+        "k6": rivals.k6("receive.js", f"ws://{place}/push", seconds, "ws_msgs_received", vus=10),
     }
     what = "WebSocket receive on 10 sockets, with pairing and histograms"
     return Work("ws-receive", what, calls, (Goal("k6", 1.5, 2.5),))
@@ -149,7 +151,7 @@ def _connects(ground: Ground, directory: Path, seconds: int) -> Work:
     place = f"{HOST}:{ground.stream}"
     flags = ("--pacing", "asap", "--for", f"{seconds}s", "--at-end", "restart")
     calls = {
-        OURS: tools.rushhour(capture, f"http://{place}", *flags, rate_of=_count_of("ws.connect")),
-        "k6": tools.k6("sockets.js", f"ws://{place}/idle", seconds, "ws_sessions"),
+        OURS: rivals.rushhour(capture, f"http://{place}", *flags, rate_of=_count_of("ws.connect")),
+        "k6": rivals.k6("sockets.js", f"ws://{place}/idle", seconds, "ws_sessions"),
     }
     return Work("ws-connects", "WebSocket connects: open, close, again, by 50", calls, (Goal("k6", 1, 2),))

@@ -134,7 +134,8 @@ def locust(url: str, seconds: int) -> Call:
 
     def rate_of(text: str) -> float:
         entries = json.loads(text)
-        return sum(entry["num_requests"] / (entry["last_request_timestamp"] - entry["start_time"]) for entry in entries)
+        seconds = [entry["last_request_timestamp"] - entry["start_time"] for entry in entries]
+        return sum(float(entry["num_requests"]) / float(s) for entry, s in zip(entries, seconds, strict=True))
 
     return Call(command, rate_of)
 
