@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -30,6 +32,7 @@ def table(ground: Ground, directory: Path, only: tuple[str, ...]) -> str:
         "delay": _delay,
         "memory": _memory,
         "flat": _flat,
+        "start": _start,
     }
     rows = [row for name, measure in measures.items() if not only or name in only for row in measure(ground, directory)]
     return "\n".join(["## Alone", "", "| what | measured | must | |", "|---|---|---|---|", *rows]) if rows else ""
@@ -160,3 +163,33 @@ def _flat(ground: Ground, directory: Path) -> list[str]:
     spread = max(costs.values()) / min(costs.values())
     told = ", ".join(f"{users:,}: {cost:.1f} µs" for users, cost in costs.items())
     return [f"| CPU per request by users: {told} | {spread:.2f} × | flat | |"]
+
+
+def _start(_ground: Ground, directory: Path) -> list[str]:
+    """From typing the command to the first byte of a request, of a capture of 10,000 exchanges whose plan is cached."""
+    capture = directory / "figures-long.rush"
+    recordings.polling(capture, 10_000)
+    rows = [_first_byte_s(directory, capture) for _ in range(ROUNDS + 1)]
+    first, cached = rows[0], median(rows[1:])
+    told = f"from command to first byte, 10,000 exchanges, plan cached ({first:.2f} s where it is not)"
+    return [_row(told, cached, "s", 1.5)]
+
+
+def _first_byte_s(directory: Path, capture: Path) -> float:
+    with socket.create_server((HOST, 0)) as server:
+        url = f"http://{HOST}:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "rushhour", "replay", str(capture), "--target", url, "--users", "1"]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(directory / "cache")}
+        started_s = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    if connection.recv(1):  # The probe before the run connects and says nothing.
+                        return time.perf_counter() - started_s
+        finally:
+            process.terminate()
+            process.wait(20)
