@@ -29,8 +29,6 @@ Examples:
   rushhour demo
   rushhour demo --scale 50 --speed 10
   rushhour demo --latency 300ms
-  rushhour demo --refuse-upgrades
-  rushhour demo --serve 8000
 """
 
 
