@@ -14,7 +14,7 @@ from captures.errors import CaptureError
 from captures.records import Origin
 from captures.units import NS_PER_MS
 from tests.captures.convert_samples.hars import STARTED_NS, document, entry, message, socket, write_har
-from tests.captures.convert_samples.reading import SHARED, exchange_of, exchanges_of, imported
+from tests.captures.convert_samples.reading import exchange_of, exchanges_of, imported
 
 _MS = NS_PER_MS
 
@@ -296,32 +296,3 @@ def test_what_is_no_har_is_refused_with_its_place(text: str, sentence: str, tmp_
     assert str(caught.value).startswith(f"{path}: ")
     assert sentence in str(caught.value)
     assert not path.with_name("one.har.rush").exists()
-
-
-# Real files
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the recordings in ../shared/data are not here")
-@pytest.mark.parametrize(
-    ("name", "n_exchanges", "n_messages"),
-    [
-        ("charles.har", 1, 0),
-        ("firefox.har", 14, 0),
-        ("postdata.har", 1, 0),
-        ("successful_log.har", 2, 0),
-        ("websocket.har", 3, 5),
-    ],
-)
-def test_real_hars_convert_whole(name: str, n_exchanges: int, n_messages: int, tmp_path: Path) -> None:
-    source = tmp_path / name
-    source.write_bytes((SHARED / name).read_bytes())
-    capture, conversion = imported(source)
-    found = exchanges_of(capture)
-    assert (len(found), conversion.counts.messages) == (n_exchanges, n_messages)
-    assert all(exchange.status for exchange in found)
-    entries = json.loads(source.read_text(encoding="utf-8"))["log"]["entries"]
-    assert [f"{exchange.origin}{exchange.target}" for exchange in found] == [item["request"]["url"] for item in entries]
-    for exchange, item in zip(found, entries, strict=True):
-        content = item["response"]["content"]
-        if exchange.status != 304 and content.get("encoding") != "base64":
-            assert exchange.response_body.data.decode() == content.get("text", "")

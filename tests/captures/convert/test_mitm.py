@@ -15,7 +15,7 @@ from captures.convert.tnetstrings import Broken, TnetReader
 from captures.errors import CaptureError
 from captures.records import Opcode, Origin, Peer
 from tests.captures.convert_samples.flows import START_S, flow, socket_flow, tnetstring
-from tests.captures.convert_samples.reading import SHARED, exchange_of, exchanges_of, imported
+from tests.captures.convert_samples.reading import exchange_of, exchanges_of, imported
 
 
 def _write(path: Path, *flows: Any) -> Path:
@@ -196,21 +196,3 @@ def test_many_messages_in_one_flow_are_read(tmp_path: Path) -> None:
     messages = [[1, True, b"x" * 50, START_S + 2 + number / 1000, False, False] for number in range(20_000)]
     _, conversion = imported(_write(tmp_path / "a.mitm", socket_flow(1, messages)))
     assert conversion.counts.messages == 20_000
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the recordings in ../shared/data are not here")
-@pytest.mark.parametrize(
-    ("name", "n_exchanges", "n_sockets", "n_messages"),
-    [("successful_log.mitm", 2, 0, 0), ("dumpfile-7-websocket.mitm", 4, 4, 6)],
-)
-def test_real_files_convert_whole(name: str, n_exchanges: int, n_sockets: int, n_messages: int, tmp_path: Path) -> None:
-    source = tmp_path / name
-    source.write_bytes((SHARED / name).read_bytes())
-    capture, conversion = imported(source)
-    assert (conversion.counts.exchanges, conversion.counts.sockets, conversion.counts.messages) == (
-        n_exchanges,
-        n_sockets,
-        n_messages,
-    )
-    assert all(exchange.status in (101, 200) for exchange in exchanges_of(capture))
-    assert conversion.damage == []

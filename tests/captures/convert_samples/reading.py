@@ -8,8 +8,6 @@ from captures.convert.formats import Conversion, convert_file
 from captures.records import Exchange
 from captures.sessions import Capture, load_capture
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
-
 
 def imported(source: Path) -> tuple[Capture, Conversion]:
     """Convert to a capture beside the source, and load it."""
