@@ -78,7 +78,9 @@ def _head(rounds: int, seconds: int) -> str:
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}. {cpu}, {platform.system()} {platform.release()},",
         f"Python {platform.python_version()}. Client pinned to one core, servers to another;",
         f"{rounds} rounds of {seconds} s in turn; {rivals.CONNECTIONS} connections unless said otherwise.",
-        "Rushhour's core carries its controller too.",
+        "Rushhour's core carries its controller too, and its users check every answer; k6 and Locust send the same",
+        "requests with the same headers and check the status; wrk, hey, autocannon and h2load repeat one request and",
+        "check nothing.",
         "",
         *(f"- {name}: {version}" for name, version in rivals.versions().items()),
     ]

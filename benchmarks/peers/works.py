@@ -79,7 +79,7 @@ def _rest(ground: Ground, directory: Path, seconds: int) -> Work:
         "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
         "autocannon": rivals.autocannon(f"{url}/api/quotes", seconds),
         "hey": rivals.hey(f"{url}/api/quotes", seconds),
-        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "k6": rivals.k6("get.js", url, seconds, "http_reqs"),
         "locust": rivals.locust(url, seconds),
     }
     goals = (Goal("wrk", 0.5, 0.7), Goal("k6", 5, 5), Goal("locust", 10, 10))
@@ -104,7 +104,7 @@ def _tls(ground: Ground, directory: Path, seconds: int) -> Work:
     calls = {
         OURS: _asap(capture, url, seconds, "--ca", str(ground.ca_file)),
         "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
-        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "k6": rivals.k6("get.js", url, seconds, "http_reqs"),
     }
     goals = (Goal("wrk", 0.45, 0.7), Goal("k6", 4, 4))
     return Work("tls", "TLS, keep-alive, 50 virtual users", calls, goals)
@@ -116,7 +116,7 @@ def _http2(ground: Ground, directory: Path, seconds: int) -> Work:
     calls = {
         OURS: _asap(capture, url, seconds, "--http", "2", "--ca", str(ground.ca_file)),
         "h2load": rivals.h2load(f"{url}/api/quotes", seconds),
-        "k6": rivals.k6("get.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "k6": rivals.k6("get.js", url, seconds, "http_reqs"),
     }
     return Work("http2", "HTTP/2 over TLS, 50 virtual users", calls, (Goal("k6", 3, 5),))
 

@@ -1,7 +1,13 @@
-// One token fetched, three requests that carry it.
+// One token fetched, three requests that carry it, each with a check of the status.
 import http from "k6/http";
+import { check } from "k6";
 export const options = { insecureSkipTLSVerify: true };
+const checks = { "is 200": (answer) => answer.status === 200 };
 export default function () {
-  const token = http.get(`${__ENV.URL}/api/orders`).json("id");
-  for (const path of ["/api/news", "/api/me", "/api/portfolio"]) http.get(`${__ENV.URL}${path}?ref=${token}`);
+  const order = http.get(`${__ENV.URL}/api/orders`);
+  check(order, checks);
+  const token = order.json("id");
+  for (const path of ["/api/news", "/api/me", "/api/portfolio"]) {
+    check(http.get(`${__ENV.URL}${path}?ref=${token}`), checks);
+  }
 }
