@@ -39,6 +39,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("replayer.verify.cli", "verify", "Play a capture once, and explain every difference to the recording."),
     "replay": ("replayer.cli", "replay", "Replay a capture against a target and judge the run."),
     "report": ("analysis.cli", "report", "Build a run's summary and report again."),
+    "compare": (
+        "analysis.compare_cli",
+        "compare",
+        "Say whether runs are slower than a baseline, and how sure.",
+    ),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),
     "edit": ("captures.edit.cli", "edit", "Make a capture of parts of others: filter, trim, merge."),
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),

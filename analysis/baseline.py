@@ -23,14 +23,14 @@ from analysis.comparison import (
     tolerance_of,
 )
 from analysis.evaluate import point_of, share_of
+from analysis.evidence import evidence_for
 from analysis.histogram import bucket_of
 from analysis.merge import merge_measure
-from analysis.resampling import Chooser, median, median_draws, percentile_interval, quantile_draws
+from analysis.resampling import N_DRAWS, Chooser, median, median_draws, percentile_interval, quantile_draws
 from analysis.run import Run
 from analysis.series import Stat, Unit, is_coarse, is_selected, n_outcomes, steps_of, total_of
 from analysis.slots import Buckets, Measure, SeriesKey
 from analysis.thresholds import Subject, parse_subject
-from analysis.verdict import evidence_for
 
 GATED = tuple(
     map(
@@ -50,6 +50,9 @@ MAX_ROUTES = 100
 ROUTE_SAMPLES = 200
 """Routes with fewer values on a side are left out: their p95 has fewer than ten values beyond it."""
 MAX_PLAIN_GATES = 5
+FEW_TOLERANCE = 0.5
+"""What single runs may differ by: of the same build they are 20 % apart in one of ten comparisons and more."""
+_KNOWN_NOISE = 3
 _LEVEL = 0.95
 _MIN_CLUSTERS = 5
 _SHARES = frozenset({Stat.ERRORS, Stat.MISMATCH, Stat.FAILED})
@@ -143,14 +146,37 @@ def _compare(
         unit=subject.stat.unit,
         base=tuple(value for value, _ in sides[0]),
         runs=tuple(value for value, _ in sides[1]),
-        tolerance=tolerance_of(subject.quantile or 0.0) if subject.stat not in _SHARES else 0.0,
+        tolerance=_tolerance(subject, len(base), len(runs)),
         floor=FLOOR_POINTS if subject.stat in _SHARES else FLOOR_MS,
         is_low=min(len(base), len(runs)) < MIN_RUNS and subject.stat not in _SHARES,
     )
+    if subject.stat not in COMPARED_STATS:
+        return _only_values(known)
     if subject.stat in _SHARES:
         return compare_shares(known, _pooled(subject, base), _pooled(subject, runs))
     known = _few(known, subject, [n for side in sides for _, n in side])
     return compare_times(known, subject, base, runs, make_chooser(), level)
+
+
+def _tolerance(subject: Subject, n_base: int, n_runs: int) -> float:
+    """Return by how much a time may grow; where both sides are too few to know their noise, by half at least."""
+    if subject.stat in _SHARES:
+        return 0.0
+    usual = tolerance_of(subject.quantile or 0.0)
+    return usual if max(n_base, n_runs) >= _KNOWN_NOISE else max(usual, FEW_TOLERANCE)
+
+
+def _only_values(known: Comparison) -> Comparison:
+    base = [value for value in known.base if value is not None]
+    runs = [value for value in known.runs if value is not None]
+    return replace(
+        known,
+        base_value=median(base) if base else None,
+        run_value=median(runs) if runs else None,
+        outcome=Change.SHOWN,
+        tolerance=0.0,
+        floor=0.0,
+    )
 
 
 def _few(known: Comparison, subject: Subject, counts: Sequence[int]) -> Comparison:
@@ -175,8 +201,8 @@ def compare_times(
     if base_value <= 0:
         return replace(known, base_value=base_value, run_value=run_value, note="the baseline is 0")
     known = replace(known, base_value=base_value, run_value=run_value, change=run_value / base_value - 1)
-    base_draws, base_unit = _draws(base, base_values, subject, chooser)
-    run_draws, run_unit = _draws(runs, run_values, subject, chooser)
+    base_draws, base_unit = _draws(base, base_values, run_values, subject, chooser)
+    run_draws, run_unit = _draws(runs, run_values, base_values, subject, chooser)
     if not base_draws or not run_draws:
         return replace(known, note="a single run of few users and seconds has no interval", more_runs=MIN_RUNS)
     ratios = [ours / theirs for ours, theirs in zip(run_draws, base_draws, strict=True) if theirs > 0]
@@ -186,10 +212,18 @@ def compare_times(
 
 
 def _draws(
-    side: Sequence[Run], values: Sequence[float], subject: Subject, chooser: Chooser
+    side: Sequence[Run], values: Sequence[float], others: Sequence[float], subject: Subject, chooser: Chooser
 ) -> tuple[list[float], Drawn]:
+    """Return how else a side's median might have come out, and over what that was drawn.
+
+    A single run beside several is taken to differ from the next as those do; beside another single run only what is
+    inside of it is left, and that knows nothing of the difference between runs.
+    """
     if len(values) > 1:
         return median_draws(values, chooser), Drawn.RUNS
+    if len(others) >= MIN_RUNS:
+        middle = median(others)
+        return [values[0] * others[i] / middle for i in chooser.choices(range(len(others)), k=N_DRAWS)], Drawn.OTHERS
     if subject.quantile is None:
         return [], Drawn.NOTHING
     clusters, unit = _clusters(side[0], subject)

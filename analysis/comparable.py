@@ -54,10 +54,19 @@ def check_comparable(base: Sequence[NamedRun], runs: Sequence[NamedRun]) -> list
     first = base[0]
     for each in (*base, *runs):
         check_ended(each)
-        for what in _differences(first.run, each.run):
-            hint = "replay the same capture with the same load, or name other runs"
-            raise ConfigError(f"{each.name} cannot be compared with {first.name}: {what}", hint)
+        check_load(base, each)
     return list(dict.fromkeys(_warnings(first, [*base[1:], *runs])))
+
+
+def check_load(base: Sequence[NamedRun], each: NamedRun) -> None:
+    """Refuse a run that is, or will be, of another capture, plan or load than the first of a baseline.
+
+    Raises:
+        ConfigError: in what it differs.
+    """
+    for what in _differences(base[0].run, each.run):
+        hint = "replay the same capture with the same load, or name other runs"
+        raise ConfigError(f"{each.name} cannot be compared with {base[0].name}: {what}", hint)
 
 
 def check_ended(each: NamedRun) -> None:
@@ -105,6 +114,6 @@ def _warnings(first: NamedRun, others: Sequence[NamedRun]) -> Iterator[str]:
         for key, what in _MACHINE.items():
             one, other = ours.environment.get(key), facts.environment.get(key)
             if one != other and one is not None and other is not None:
-                yield f"{each.name} ran with {what} than {first.name} ({other} and not {one}): the difference may be that"
+                yield f"{each.name} ran with {what} than {first.name} ({other} and not {one})"
         if ours.workers != facts.workers:
             yield f"{each.name} ran with {facts.workers} workers, {first.name} with {ours.workers}"

@@ -7,7 +7,8 @@ its end is less than the floor away. All else is *inconclusive*, and says how ma
 A share has regressed where the interval of the difference lies above 0 and the difference above the floor; it is ok
 where the difference is not above the floor.
 
-Source: measurement method §5.4; Kalibera & Jones, Quantifying performance changes with effect size confidence intervals.
+Source: measurement method §5.4; Kalibera & Jones, Quantifying Performance Changes with Effect Size Confidence
+Intervals (2012).
 """
 
 from __future__ import annotations
@@ -42,12 +43,15 @@ class Change(Enum):
     OK = "ok"
     IMPROVED = "improved"
     INCONCLUSIVE = "inconclusive"
+    SHOWN = "shown"
+    """Values only: nobody says which direction is good, or what interval it has."""
 
 
 class Drawn(Enum):
     """What the interval was drawn over; the value is how people read it."""
 
     RUNS = "runs"
+    OTHERS = "the runs of the other side"
     USERS = "users of one run"
     SECONDS = "seconds of one run"
     ANSWERS = "answers"
@@ -205,7 +209,8 @@ def sentence(known: Comparison) -> str:
     interval = "no interval, "
     if known.low is not None and known.high is not None:
         interval = f"95% CI {_change(known.low, known.unit)}..{_change(known.high, known.unit)}, "
-    change = "" if known.change is None else f": {_change(known.change, known.unit)}"
+    points = " points" if known.unit is Unit.PERCENT else ""
+    change = "" if known.change is None else f": {_change(known.change, known.unit)}{points}"
     extras = [_limit(known)]
     if known.outcome is Change.INCONCLUSIVE and known.more_runs:
         extras.append(f"run {known.more_runs} more of each")
@@ -233,4 +238,4 @@ def _value(value: float | None, unit: Unit) -> str:
 
 
 def _change(change: float, unit: Unit) -> str:
-    return f"{change:+.3g} points" if unit is Unit.PERCENT else f"{100 * change:+.0f}%"
+    return f"{change:+.2g}" if unit is Unit.PERCENT else f"{100 * change:+.0f}%"

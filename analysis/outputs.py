@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.baseline import Baseline
+from analysis.calibration import Calibration
+from analysis.comparing import baseline_for
 from analysis.report.html import render_html
 from analysis.run import RUN_FILE, Judging, Run, append_judging, read_run
 from analysis.summary import summarise
-from analysis.thresholds import DEFAULT_ORIGIN, DEFAULTS, Threshold, parse_threshold
-from analysis.verdict import Verdict, judge
+from analysis.thresholds import Threshold
+from analysis.verdict import Verdict, judge, thresholds_of
 from captures.errors import ConfigError
 
 SUMMARY_FILE = "summary.json"
@@ -36,23 +39,30 @@ def write_outputs(
     strict: bool = False,
     allow_lag: bool = False,
     allow_inconclusive: bool = False,
+    baseline: Sequence[Path] = (),
+    calibrations: Sequence[Calibration] = (),
 ) -> Verdict:
     """Judge the run in a directory, write what people and machines read, and remember how it was judged.
 
     Args:
         thresholds: all in force (``thresholds.in_force``).
+        baseline: directories of the runs it is compared with.
+        calibrations: of the thresholds that ``rushhour calibrate`` wrote.
 
     Raises:
-        ConfigError: the directory holds no run or cannot be written.
+        ConfigError: the directory holds no run or cannot be written, or the baseline is none of it.
         CaptureError: the run file is not one.
     """
+    run = read_run(directory)
+    compared = baseline_for(run, directory, baseline, thresholds)
     judging = Judging(
         thresholds=tuple((threshold.expr, threshold.origin) for threshold in thresholds),
         strict=strict,
         allow_lag=allow_lag,
         allow_inconclusive=allow_inconclusive,
+        baseline=compared.to_body() if compared is not None else None,
+        calibrations=tuple(calibration.to_body() for calibration in calibrations),
     )
-    run = read_run(directory)
     if run.is_complete and run.judging != judging:
         append_judging(directory, judging)
     run.judging = judging
@@ -68,16 +78,7 @@ def rebuild_outputs(directory: Path) -> Judged:
     """
     run = read_run(directory)
     judging = run.judging or Judging()
-    thresholds = [_reread(expr, origin) for expr, origin in judging.thresholds] or DEFAULTS
-    return _write(directory, _judged(run, thresholds, judging))
-
-
-def _reread(expr: str, origin: str) -> Threshold:
-    if origin == DEFAULT_ORIGIN:
-        for default in DEFAULTS:
-            if default.expr == expr:
-                return default
-    return parse_threshold(expr, origin=origin, has_baseline=True)
+    return _write(directory, _judged(run, thresholds_of(judging), judging))
 
 
 def _judged(run: Run, thresholds: Sequence[Threshold], judging: Judging) -> Judged:
@@ -87,6 +88,7 @@ def _judged(run: Run, thresholds: Sequence[Threshold], judging: Judging) -> Judg
         strict=judging.strict,
         allow_lag=judging.allow_lag,
         allow_inconclusive=judging.allow_inconclusive,
+        baseline=Baseline.from_body(judging.baseline) if judging.baseline is not None else None,
     )
     return Judged(run=run, verdict=verdict, summary=summarise(run, verdict))
 

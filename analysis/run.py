@@ -88,12 +88,19 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """What a run is judged by: thresholds as (expression, origin), and how strictly."""
+    """What a run is judged by: thresholds as (expression, origin), and how strictly.
+
+    Attributes:
+        baseline: what it was compared with (``Baseline.to_body``), None without one.
+        calibrations: the files of calibrated thresholds among them (``Calibration.to_body``).
+    """
 
     thresholds: tuple[tuple[str, str], ...] = ()
     strict: bool = False
     allow_lag: bool = False
     allow_inconclusive: bool = False
+    baseline: Mapping[str, Any] | None = None
+    calibrations: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -290,7 +297,11 @@ def _take(run: Run, kind: int, body: Any) -> None:
         run.end = replace(end, lost_workers=tuple(end.lost_workers), notes=tuple(end.notes))
     elif kind == _Frame.JUDGING:
         judging = Judging(**body)
-        run.judging = replace(judging, thresholds=tuple((expr, origin) for expr, origin in judging.thresholds))
+        run.judging = replace(
+            judging,
+            thresholds=tuple((expr, origin) for expr, origin in judging.thresholds),
+            calibrations=tuple(judging.calibrations),
+        )
 
 
 def _to_body(record: RunFacts | RunEnd) -> dict[str, Any]:

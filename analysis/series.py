@@ -136,6 +136,8 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
+GENERATOR = "generator."
+"""How the names of the load generator's own series begin."""
 STORMS = frozenset({"storm.recovery", "storm.open", "storm.attempt", "storm.request", "storm.touched"})
 UNASKED = frozenset({"ws.message", "sse.event", "sse.gap", "session.slip", "session.stretch", "refresh"}) | STORMS
 """Series that are nobody's step: what the server sent of its own accord, how whole sessions went,

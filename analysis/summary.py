@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
+from analysis.baseline import Baseline
+from analysis.calibration import Calibration, calibration_report
+from analysis.comparison import Change, sentence
 from analysis.evaluate import Outcome, Result
 from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
@@ -28,6 +31,7 @@ from analysis.series import (
 )
 from analysis.slots import Buckets, Measure
 from analysis.storms import storm_reports
+from analysis.thresholds import Severity
 from analysis.verdict import Verdict, Word
 
 SCHEMA = 1
@@ -42,14 +46,17 @@ _ELSEWHERE = frozenset({"session.slip", "session.stretch", "storm.touched"})
 
 def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
     """Return the summary of a judged run, JSON-able throughout."""
+    stored = run.judging.calibrations if run.judging is not None else ()
+    calibrations = [Calibration.from_body(body) for body in stored]
     facts, whole = run.facts, run.whole
     counts = whole.counts
+    calibration = calibration_report(run, verdict.results, calibrations)
     return {
         "schema": SCHEMA,
         "verdict": verdict.word.value,
         "exit_code": int(verdict.exit_code),
         "reasons": reasons(run, verdict),
-        "warnings": [*verdict.warnings, *unachieved(run)],
+        "warnings": [*verdict.warnings, *unachieved(run), *calibration["doubts"]],
         "capture": {"path": facts.capture.path, "sha256": facts.capture.sha256, "sessions": facts.capture.sessions},
         "plan": {"sha256": facts.plan_sha256, "planned": dict(facts.planned)},
         "target": facts.target,
@@ -70,7 +77,8 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "populations": population_reports(run),
         "verification": _verification(run),
         "thresholds": [_threshold(result) for result in verdict.results],
-        "baseline": {"runs": [], "comparisons": []},
+        "baseline": (verdict.baseline or Baseline()).to_body(),
+        "calibration": calibration,
         "dropped_origins": dict(facts.dropped_origins),
         "counts": dict(sorted(counts.items())),
         "notes": [*facts.notes, *_handshakes(counts), *(run.end.notes if run.end else ())],
@@ -83,12 +91,18 @@ def reasons(run: Run, verdict: Verdict) -> list[str]:
     found = _reasons_of_end(run, verdict)
     found += verdict.invalid
     for outcome, words in ((Outcome.FAIL, "was not met"), (Outcome.INCONCLUSIVE, "cannot be decided")):
-        results = [result for result in verdict.results if result.outcome is outcome]
-        found += [_reason(result, words) for result in results]
+        found += [_reason(result, words) for result in verdict.results if _is_a_reason(result, outcome)]
+        change = Change.REGRESSED if outcome is Outcome.FAIL else Change.INCONCLUSIVE
+        found += [sentence(each) for each in verdict.baseline.gated(change)] if verdict.baseline is not None else []
     if not found:
         n = sum(result.outcome is Outcome.PASS for result in verdict.results)
         found.append(f"all {n} thresholds were met" if n != 1 else "the threshold was met")
     return [*found, *_reasons_of_limit(run)]
+
+
+def _is_a_reason(result: Result, outcome: Outcome) -> bool:
+    is_told = outcome is Outcome.FAIL and result.threshold.severity is Severity.INVALID
+    return result.outcome is outcome and result.threshold.severity is not Severity.WARN and not is_told
 
 
 def _handshakes(counts: Mapping[str, int]) -> list[str]:
@@ -231,9 +245,11 @@ def _threshold(result: Result) -> dict[str, Any]:
     return {
         "expr": result.threshold.expr,
         "value": _rounded(result.value),
-        "limit": _rounded(limit.value) if limit.factor is None else None,
+        "limit": _rounded(limit.value) if limit.factor is None or limit.value else None,
         "outcome": result.outcome.value,
-        "origin": result.threshold.origin,
+        "origin": result.threshold.set_by.value,
+        "source": result.threshold.source,
+        "severity": result.threshold.severity.value,
         "confidence": result.confidence.value,
         "op": result.threshold.op.value,
         "unit": limit.unit.value,

@@ -127,6 +127,11 @@ class Threshold:
             return Origin.CALIBRATED
         return Origin.DEFAULT if self.origin == DEFAULT_ORIGIN else Origin.USER
 
+    @property
+    def source(self) -> str:
+        """Where it was written, without who set it."""
+        return self.origin.removeprefix(CALIBRATED_PREFIX)
+
 
 DEFAULT_ORIGIN = "default"
 CALIBRATED_PREFIX = "calibrated:"
@@ -331,14 +336,16 @@ class _Parser:
                 case _:
                     hint = _known(word.text, _CLAUSES) if _near(word.text, _CLAUSES) else f"write {_CLAUSE_HINT}"
                     raise self._error(f"unknown clause {word.text}; {hint}", word.at)
-        self._check_abort(limit, seen)
+        self._check_abort(limit, found, seen)
         if "abort" in seen:
             found.abort_after_s = after_s
         return found
 
-    def _check_abort(self, limit: Limit, seen: Mapping[str, int]) -> None:
+    def _check_abort(self, limit: Limit, found: _Clauses, seen: Mapping[str, int]) -> None:
         if "after" in seen and "abort" not in seen:
             raise self._error("after says when abort may begin; write ; abort; after 10s", self._peek().at)
+        if "abort" in seen and found.severity is Severity.WARN:
+            raise self._error("what only warns cannot abort a run", seen["abort"])
         if "abort" in seen and limit.factor is not None:
             raise self._error("a baseline is compared with a whole run, it cannot abort one", seen["abort"])
 

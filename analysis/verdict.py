@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from analysis.evaluate import Evidence, Outcome, Result, evaluate, no_data
+from analysis.baseline import Baseline
+from analysis.comparison import Change
+from analysis.evaluate import Outcome, Result, evaluate, no_data
+from analysis.evidence import evidence_for, is_planned
 from analysis.histogram import Histogram
-from analysis.run import Ended, Run
-from analysis.series import Unit, n_outcomes, steps_of
-from analysis.thresholds import DEFAULT_ORIGIN, Subject, Threshold
-from analysis.verification import tallies_of
+from analysis.relative import evaluate_relative
+from analysis.run import Ended, Judging, Run
+from analysis.series import GENERATOR, Unit, n_outcomes, steps_of
+from analysis.thresholds import DEFAULT_ORIGIN, DEFAULTS, Severity, Threshold, parse_threshold
 from captures.errors import ExitCode
 
 LAG_FLOOR_MS = 5.0
 LAG_SHARE = 0.1
 """Lag may be a tenth of the smallest latency limit in force, and never has to be under the floor."""
 
-_GENERATOR = "generator."
 _LOCAL = "local_resource"
 
 
@@ -63,6 +65,7 @@ class Verdict:
         invalid: why the measurement cannot be trusted, in sentences; empty where it can.
         warnings: what holds back trust without ending it, in sentences.
         lag_limit_ms: the limit of the generator's lag that was applied.
+        baseline: what the run was compared with, None without one.
     """
 
     word: Word
@@ -71,6 +74,7 @@ class Verdict:
     invalid: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lag_limit_ms: float = LAG_FLOOR_MS
+    baseline: Baseline | None = None
 
 
 def judge(
@@ -80,6 +84,7 @@ def judge(
     strict: bool = False,
     allow_lag: bool = False,
     allow_inconclusive: bool = False,
+    baseline: Baseline | None = None,
 ) -> Verdict:
     """Judge a run.
 
@@ -88,14 +93,16 @@ def judge(
         strict: what the samples leave open is inconclusive.
         allow_lag: a late generator becomes a warning.
         allow_inconclusive: inconclusive exits with 0, with a warning.
+        baseline: what it was compared with; what regressed fails the run.
     """
-    results = tuple(_result(run, threshold, strict=strict) for threshold in thresholds)
+    results = tuple(_result(run, threshold, baseline, strict=strict) for threshold in thresholds)
     lag_limit_ms = lag_limit(results)
     late = _late(run, lag_limit_ms)
-    invalid = _untrusted(run) + ([] if allow_lag else late)
+    invalid = _untrusted(run) + ([] if allow_lag else late) + _broken(results, Severity.INVALID)
     warnings = [f"{sentence} (allowed by --allow-lag)" for sentence in late] if allow_lag else []
-    warnings += _warnings(run)
-    word = _word(run, results, invalid)
+    warnings += _warnings(run) + _broken(results, Severity.WARN)
+    warnings += baseline.warnings if baseline is not None else ()
+    word = _word(run, results, invalid, baseline)
     exit_code = EXIT_CODES[word]
     if word is Word.INCONCLUSIVE and allow_inconclusive:
         exit_code = ExitCode.PASS
@@ -107,41 +114,45 @@ def judge(
         invalid=tuple(invalid),
         warnings=tuple(warnings),
         lag_limit_ms=lag_limit_ms,
+        baseline=baseline,
     )
 
 
-def evidence_for(run: Run, subject: Subject) -> Evidence:
-    """Collect what a threshold on a subject is held against."""
-    whole = run.whole
-    return Evidence(
-        measure=run.measure(subject.metric, subject.labels),
-        counts=whole.counts,
-        lag=whole.lag,
-        loop=whole.loop,
-        duration_s=run.duration_s,
-        tallies=tallies_of(whole.measures, whole.counts) if subject.metric == "verify" else (),
+def thresholds_of(judging: Judging | None) -> Sequence[Threshold]:
+    """Return the thresholds that a run was judged by, the defaults where nothing was stored."""
+    stored = judging.thresholds if judging is not None else ()
+    return [_reread(expr, origin) for expr, origin in stored] or DEFAULTS
+
+
+def _reread(expr: str, origin: str) -> Threshold:
+    if origin == DEFAULT_ORIGIN:
+        for default in DEFAULTS:
+            if default.expr == expr:
+                return default
+    return parse_threshold(expr, origin=origin, has_baseline=True)
+
+
+def _broken(results: Sequence[Result], severity: Severity) -> list[str]:
+    """Say which thresholds of a severity were not met; what nobody could decide counts where it only warns."""
+    outcomes = {Outcome.FAIL: "was not met"} | (
+        {Outcome.INCONCLUSIVE: "cannot be decided"} if severity is Severity.WARN else {}
     )
+    return [
+        f"{result.threshold.expr} {outcomes[result.outcome]}"
+        for result in results
+        if result.threshold.severity is severity and result.outcome in outcomes
+    ]
 
 
-def _result(run: Run, threshold: Threshold, *, strict: bool) -> Result:
+def _result(run: Run, threshold: Threshold, baseline: Baseline | None, *, strict: bool) -> Result:
     evidence = evidence_for(run, threshold.subject)
+    if threshold.limit.factor is not None:
+        return evaluate_relative(threshold, evidence, baseline, strict=strict)
     if is_planned(run, threshold.subject.metric, evidence):
         return evaluate(threshold, evidence, strict=strict)
     if threshold.origin == DEFAULT_ORIGIN:
         return Result(threshold=threshold, outcome=Outcome.NOT_APPLICABLE, note="the plan has no such steps")
     return no_data(threshold, "the plan has no such steps")
-
-
-def is_planned(run: Run, metric: str, evidence: Evidence) -> bool:
-    """Return whether the plan has steps of this metric, or the run measured some."""
-    planned = run.facts.planned
-    if metric.startswith(_GENERATOR):
-        return True
-    if metric == "verify":
-        return bool(evidence.tallies) or any(planned.get(name, 0) for name in ("verify", "http", "ws.connect"))
-    if metric in ("session", "correlation"):
-        return planned.get(metric, 1) > 0 or evidence.counts.get("sessions_started", 0) > 0
-    return planned.get(metric, 0) > 0 or evidence.measure.planned > 0 or n_outcomes(evidence.measure) > 0
 
 
 def lag_limit(results: Sequence[Result]) -> float:
@@ -153,7 +164,7 @@ def lag_limit(results: Sequence[Result]) -> float:
         and result.threshold.limit.factor is None
         and result.threshold.op.is_upper
         and result.outcome is not Outcome.NOT_APPLICABLE
-        and not result.threshold.subject.metric.startswith(_GENERATOR)
+        and not result.threshold.subject.metric.startswith(GENERATOR)
     ]
     return max(LAG_FLOOR_MS, LAG_SHARE * min(limits)) if limits else LAG_FLOOR_MS
 
@@ -196,14 +207,15 @@ def _warnings(run: Run) -> list[str]:
     return warnings
 
 
-def _word(run: Run, results: Sequence[Result], invalid: Sequence[str]) -> Word:
+def _word(run: Run, results: Sequence[Result], invalid: Sequence[str], baseline: Baseline | None) -> Word:
     if run.end is not None and run.end.ended in _OF_END:
         return _OF_END[run.end.ended]
     if invalid:
         return Word.INVALID
-    outcomes = {result.outcome for result in results}
-    if Outcome.FAIL in outcomes:
+    outcomes = {result.outcome for result in results if result.threshold.severity is not Severity.WARN}
+    if Outcome.FAIL in outcomes or (baseline is not None and baseline.gated(Change.REGRESSED)):
         return Word.FAIL
-    if Outcome.INCONCLUSIVE in outcomes or Outcome.PASS not in outcomes:
+    is_open = baseline is not None and baseline.gated(Change.INCONCLUSIVE)
+    if is_open or Outcome.INCONCLUSIVE in outcomes or Outcome.PASS not in outcomes:
         return Word.INCONCLUSIVE
     return Word.PASS

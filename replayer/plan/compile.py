@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from captures.leaves import JsonPath
-from captures.records import Anchor, Exchange, Origin
+from captures.records import Anchor, Exchange, Message, Origin
 from captures.sessions import Capture
 from replayer.plan.answers import Expectations
 from replayer.plan.bindings import Bindings
@@ -24,8 +24,9 @@ from replayer.plan.minted import constants
 from replayer.plan.origins import OriginFinder
 from replayer.plan.pairing import Paired, Pairings, ResponderRule, SocketLog, pair, paired_by_rule
 from replayer.plan.playing import played
+from replayer.plan.pushes import pushes_of
 from replayer.plan.reading import Answer, Reading, read_session
-from replayer.plan.records import Pairing, Plan, RouteKind, Script, Source
+from replayer.plan.records import MessageKind, Pairing, Plan, Push, RouteKind, Script, Source
 from replayer.plan.requirements import with_requirements
 from replayer.plan.routes import Asked, Routes, Templates, is_unsafe, operation_of, path_template
 from replayer.plan.rules import NO_RULES, Play, RouteRule, Rules, place_name
@@ -33,6 +34,7 @@ from replayer.plan.ruling import RouteRules, SessionPlaces, SlotRules, check_pai
 from replayer.plan.scripts import Draft, Example, Shared
 from replayer.plan.selection import Selected, Track, select
 from replayer.plan.sightings import Sighting
+from replayer.plan.sizes import with_message_sizes, with_sizes
 from replayer.plan.values import EventRef, Part
 
 
@@ -348,15 +350,34 @@ class _Compiler:
 
     def plan(self, sha256: str, scripts: tuple[Script, ...]) -> Plan:
         """Return the plan of these scripts."""
+        answers = (
+            (route, exchange, answer.n_bytes)
+            for reading, routes in zip(self._readings, self._numbers, strict=True)
+            for (exchange, _, answer), route in zip(_rows(reading), routes, strict=True)
+        )
         return Plan(
             capture_sha256=sha256,
             origins=self._selected.origins,
-            routes=self._routes.records(),
-            message_kinds=self._kinds.records(self._family_routes),
+            routes=with_sizes(self._routes.records(), answers),
+            message_kinds=self._message_kinds(),
             scripts=scripts,
             dropped_origins=self._selected.dropped,
             anchor_wall_ns=self._wall_ns + self._shared.start_ns,
         )
+
+    def _message_kinds(self) -> tuple[MessageKind, ...]:
+        pushes: dict[int, Push] = {}
+        messages: list[tuple[int, Message]] = []
+        for family, pairings in self._paired.values():
+            logs = []
+            for log, (session, position) in zip(family.logs, family.places, strict=True):
+                socket = self._readings[session].track.exchanges[position].socket
+                assert socket is not None
+                logs.append((log, socket))
+                messages += [(entry.kind, log.messages[entry.position]) for entry in log.entries]
+            pushes.update(pushes_of(logs, pairings, wall_ns=self._wall_ns))
+        kinds = with_message_sizes(self._kinds.records(self._family_routes), messages)
+        return tuple(replace(kind, push=pushes.get(number)) for number, kind in enumerate(kinds))
 
 
 def _no_label(_: EventRef) -> str:

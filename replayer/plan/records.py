@@ -356,10 +356,31 @@ class SocketScript:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """How the server pushed a kind of message of its own accord.
+
+    Attributes:
+        n: how many came, on all sockets of the route; open_ns: how long those were open, together.
+        longest_gap_ns: between two of one socket.
+        is_steady: it came so regularly that its rate per second of an open socket says something.
+        is_distinct: one socket hardly ever received the same bytes twice, so equal bytes are one broadcast.
+        stamp: key of the server's time in the message (``plan.stamps``), "" where there is none.
+    """
+
+    n: int
+    open_ns: int
+    longest_gap_ns: int
+    is_steady: bool
+    is_distinct: bool
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageKind:
     """One kind of message on one socket route: ``value`` is what stands at the socket's discriminator.
 
-    ``n_recorded`` counts it in all sessions; ``is_sent`` is True for messages of the client.
+    ``n_recorded`` counts it in all sessions; ``is_sent`` is True for messages of the client. ``mean_bytes`` is its
+    recorded size; ``push`` is there where the server sends it unasked, again and again.
     """
 
     name: str
@@ -368,16 +389,23 @@ class MessageKind:
     is_sent: bool
     n_recorded: int
     expectation: Expectation = Expectation()
+    mean_bytes: int = 0
+    push: Push | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A templated endpoint: ``GET /api/quotes/{id}``, ``WS /ws/market``."""
+    """A templated endpoint: ``GET /api/quotes/{id}``, ``WS /ws/market``.
+
+    ``mean_wire_bytes`` and ``mean_decoded_bytes`` are of the bodies of its recorded successes; 0 where there were none.
+    """
 
     name: str
     kind: RouteKind
     origin: int
     n_recorded: int
+    mean_wire_bytes: int = 0
+    mean_decoded_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

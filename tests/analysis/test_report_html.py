@@ -55,9 +55,9 @@ class Page(HTMLParser):
         return " ".join(self.shown)
 
 
-def a_page(run: Run, **flags: bool) -> tuple[str, Page]:
+def a_page(run: Run) -> tuple[str, Page]:
     thresholds = in_force([parse_threshold('http{route="GET /api/quotes"} p95 < 30ms')])
-    text = render_html(run, summarise(run, judge(run, thresholds, **flags)))
+    text = render_html(run, summarise(run, judge(run, thresholds)))
     return text, Page(text.replace(get_plotlyjs(), "/* plotly */"))
 
 

@@ -67,9 +67,9 @@ def check(found: object, contract: object, place: str) -> None:
         assert isinstance(found, contract), place  # type: ignore[arg-type]
 
 
-def a_summary(run: Run | None = None, **flags: bool) -> dict[str, Any]:
+def a_summary(run: Run | None = None) -> dict[str, Any]:
     run = run or a_run(list(slots()), run_facts=facts(), end=RunEnd(duration_s=96.4, ended=Ended.FINISHED))
-    return summarise(run, judge(run, DEFAULTS, **flags))
+    return summarise(run, judge(run, DEFAULTS))
 
 
 def test_every_key_of_the_contract_is_there() -> None:

@@ -1,0 +1,72 @@
+"""``rushhour compare``: runs against a baseline of runs, from their run files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.comparing import Compared
+    from captures.errors import ExitCode
+
+_RUN_DIR = click.Path(path_type=Path)
+_EPILOG = """\b
+Examples:
+  rushhour compare runs/new-1 runs/new-2 --base runs/old-1 --base runs/old-2
+  rushhour compare runs/new --base runs/old --metric "http p99" --json
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("runs", type=_RUN_DIR, metavar="RUN...", nargs=-1, required=True)
+@click.option("--base", type=_RUN_DIR, metavar="DIR", multiple=True, required=True, help="A run of the baseline.")
+@click.option("--metric", multiple=True, metavar="SUBJECT", help="What decides, instead of the defaults: http p99.")
+@click.option("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def compare(
+    runs: tuple[Path, ...], base: tuple[Path, ...], metric: tuple[str, ...], allow_inconclusive: bool, as_json: bool
+) -> None:
+    """Say whether RUNs are slower, or fail more, than those of a baseline, and how sure that is.
+
+    Five runs a side tell a p95 that doubled from chance; with one run a side the answer has low confidence.
+
+    \b
+    Exits with 0 ok or improved · 1 regressed · 2 the runs cannot be compared
+    · 4 a RUN's measurement cannot be trusted · 5 inconclusive.
+    """
+    from rich.console import Console
+
+    from analysis.baseline import GATED
+    from analysis.comparing import compare_directories, subjects_of
+
+    gated = subjects_of(metric) or GATED
+    compared = compare_directories(runs, base, gated=gated)
+    code = conclude(compared, Console(), as_json=as_json, allow_inconclusive=allow_inconclusive)
+    raise SystemExit(int(code))
+
+
+def conclude(compared: Compared, console: Console, *, as_json: bool, allow_inconclusive: bool) -> ExitCode:
+    """Print a comparison and return its exit code."""
+    import json
+    import logging
+
+    from analysis.comparing import exit_code_of, to_json
+    from analysis.report.baseline import render_compared
+    from captures.errors import ExitCode
+
+    code = exit_code_of(compared)
+    log = logging.getLogger(__name__)
+    for sentence in (*compared.invalid, *compared.baseline.warnings):
+        log.warning("%s", sentence)
+    if code is ExitCode.INCONCLUSIVE and allow_inconclusive:
+        log.warning("the comparison is inconclusive (exit code 0 by --allow-inconclusive)")
+        code = ExitCode.PASS
+    if as_json:
+        click.echo(json.dumps(to_json(compared, code), indent=2, ensure_ascii=True, allow_nan=False))
+    else:
+        render_compared(compared.verdict, compared.baseline.to_body(), console)
+    return code
