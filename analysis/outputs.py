@@ -1,10 +1,14 @@
-"""From a run directory to its verdict, ``summary.json`` and ``report.html``; each is replaced whole or not at all."""
+"""From a run directory to its verdict and its outputs: ``summary.json``, ``report.html`` and those of ``Format``.
+
+Each is replaced whole or not at all, and all of them follow from the run file alone. Formats that a directory has
+already are always written again, so that no two files of it tell different stories.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from typing import Any
 from analysis.baseline import Baseline
 from analysis.calibration import Calibration
 from analysis.comparing import baseline_for
+from analysis.report.formats import Format, render
 from analysis.report.html import render_html
 from analysis.run import RUN_FILE, Judging, Run, append_judging, read_run
 from analysis.summary import summarise
@@ -41,13 +46,15 @@ def write_outputs(
     allow_inconclusive: bool = False,
     baseline: Sequence[Path] = (),
     calibrations: Sequence[Calibration] = (),
-) -> Verdict:
+    formats: Collection[Format] = (),
+) -> Judged:
     """Judge the run in a directory, write what people and machines read, and remember how it was judged.
 
     Args:
         thresholds: all in force (``thresholds.in_force``).
         baseline: directories of the runs it is compared with.
         calibrations: of the thresholds that ``rushhour calibrate`` wrote.
+        formats: outputs to be written besides summary and report.
 
     Raises:
         ConfigError: the directory holds no run or cannot be written, or the baseline is none of it.
@@ -66,11 +73,14 @@ def write_outputs(
     if run.is_complete and run.judging != judging:
         append_judging(directory, judging)
     run.judging = judging
-    return _write(directory, _judged(run, thresholds, judging)).verdict
+    return _write(directory, _judged(run, thresholds, judging), formats)
 
 
-def rebuild_outputs(directory: Path) -> Judged:
-    """Judge a run by what it was judged by, or by the defaults, and write summary and report again.
+def rebuild_outputs(directory: Path, formats: Collection[Format] = ()) -> Judged:
+    """Judge a run by what it was judged by, or by the defaults, and write its outputs again.
+
+    Args:
+        formats: outputs to be written besides summary, report, and what is there already.
 
     Raises:
         ConfigError: the directory holds no run or cannot be written.
@@ -78,7 +88,7 @@ def rebuild_outputs(directory: Path) -> Judged:
     """
     run = read_run(directory)
     judging = run.judging or Judging()
-    return _write(directory, _judged(run, thresholds_of(judging), judging))
+    return _write(directory, _judged(run, thresholds_of(judging), judging), formats)
 
 
 def _judged(run: Run, thresholds: Sequence[Threshold], judging: Judging) -> Judged:
@@ -93,10 +103,13 @@ def _judged(run: Run, thresholds: Sequence[Threshold], judging: Judging) -> Judg
     return Judged(run=run, verdict=verdict, summary=summarise(run, verdict))
 
 
-def _write(directory: Path, judged: Judged) -> Judged:
+def _write(directory: Path, judged: Judged, formats: Collection[Format]) -> Judged:
     text = json.dumps(judged.summary, indent=2, ensure_ascii=False, allow_nan=False)
     _replace(directory / SUMMARY_FILE, text + "\n")
     _replace(directory / REPORT_FILE, render_html(judged.run, judged.summary))
+    for each in Format:
+        if each in formats or (directory / each.file_name).exists():
+            _replace(directory / each.file_name, render(each, judged.run, judged.summary))
     return judged
 
 

@@ -150,15 +150,16 @@ class _Stage:
 
 def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console) -> int:
     judge, directory = options.judge, prepared.directory
-    verdict = write_outputs(
+    judged = write_outputs(
         directory,
         prepared.thresholds,
         strict=judge.strict,
         allow_lag=judge.allow_lag,
         allow_inconclusive=judge.allow_inconclusive,
+        formats=options.formats,
     )
     text = (directory / SUMMARY_FILE).read_text(encoding="utf-8")
     if options.as_json:
         results.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True, emoji=False)
     render_terminal(json.loads(text), talk if options.as_json else results, directory=directory)
-    return int(verdict.exit_code)
+    return int(judged.verdict.exit_code)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from analysis.report.formats import FORMAT_NAMES, Format
 from captures.errors import ConfigError
 from replayer.options.crowd import CROWD_SETTINGS, CrowdOptions, crowd_from
 from replayer.options.judge import JUDGE_SETTINGS, JudgeOptions, judge_from
@@ -41,6 +42,13 @@ RUN_SETTINGS = (
         help="A TOML file that holds a whole run; what is typed here wins.",
     ),
     setting("--out", type=FILE, metavar="RUN_DIR", help="A new or empty directory.  [default: runs/<time>-<name>]"),
+    setting(
+        "--format",
+        "formats",
+        type=click.Choice(FORMAT_NAMES),
+        multiple=True,
+        help="Write junit.xml, summary.md or series.csv too.",
+    ),
 )
 ALL_SETTINGS = (
     TARGET_SETTINGS,
@@ -81,6 +89,7 @@ class ReplayOptions:
     reach: ReachOptions = ReachOptions()
     judge: JudgeOptions
     out: Path | None = None
+    formats: tuple[Format, ...] = ()
     workers: int | None = None
     as_json: bool = False
 
@@ -102,6 +111,7 @@ class ReplayOptions:
             **self.judge.to_table(),
             "workers": self.workers,
             "out": str(self.out) if self.out else None,
+            "format": [each.value for each in self.formats],
             "population": [each.to_table() for each in self.populations if each.name] or None,
         }
         return {name: value for name, value in table.items() if value is not None}
@@ -135,6 +145,7 @@ def options_from(given: Given, *, typed: Collection[str] = ()) -> ReplayOptions:
         reach=reach_from(given),
         judge=judge_from(given),
         out=given["out"],
+        formats=tuple(Format(name) for name in dict.fromkeys(given["formats"])),
         workers=given["workers"],
         as_json=given["as_json"],
     )

@@ -25,7 +25,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 def test_summary_and_report_are_written_for_the_owner_only(run_dir: Path) -> None:
-    assert write_outputs(run_dir, DEFAULTS).word is Word.PASS
+    assert write_outputs(run_dir, DEFAULTS).verdict.word is Word.PASS
     assert sorted(path.name for path in run_dir.iterdir()) == ["report.html", RUN_FILE, "summary.json"]
     assert {path.stat().st_mode & 0o777 for path in run_dir.iterdir()} == {0o600}
 
@@ -42,8 +42,8 @@ def test_everything_is_rebuilt_from_the_run_file_alone(run_dir: Path) -> None:
 
 
 def test_judging_again_by_other_thresholds_is_remembered(run_dir: Path) -> None:
-    assert write_outputs(run_dir, in_force(OWN)).word is Word.FAIL
-    assert write_outputs(run_dir, DEFAULTS).word is Word.PASS
+    assert write_outputs(run_dir, in_force(OWN)).verdict.word is Word.FAIL
+    assert write_outputs(run_dir, DEFAULTS).verdict.word is Word.PASS
     assert rebuild_outputs(run_dir).verdict.word is Word.PASS
 
 
@@ -62,7 +62,7 @@ def test_a_damaged_run_is_reported_and_its_file_left_alone(run_dir: Path) -> Non
     path = run_dir / RUN_FILE
     path.write_bytes(path.read_bytes()[:-3])
     before = path.read_bytes()
-    assert write_outputs(run_dir, DEFAULTS).word is Word.INVALID
+    assert write_outputs(run_dir, DEFAULTS).verdict.word is Word.INVALID
     assert path.read_bytes() == before
     assert read_run(run_dir).damage
 

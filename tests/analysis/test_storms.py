@@ -177,8 +177,8 @@ def stored(directory: Path, run: Run) -> Path:
     ],
 )
 def test_recovery_can_be_held_to_a_threshold(tmp_path: Path, expression: str, recovery: Measure, outcome: str) -> None:
-    verdict = write_outputs(stored(tmp_path / "run", stormy_run(recovery)), [parse_threshold(expression)])
-    assert [result.outcome.value for result in verdict.results] == [outcome]
+    judged = write_outputs(stored(tmp_path / "run", stormy_run(recovery)), [parse_threshold(expression)])
+    assert [result.outcome.value for result in judged.verdict.results] == [outcome]
 
 
 def test_storms_stay_out_of_the_totals_of_steps(tmp_path: Path) -> None:
