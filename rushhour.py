@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "compare",
         "Say whether runs are slower than a baseline, and how sure.",
     ),
+    "errors": ("analysis.errors_cli", "errors", "Show what failed in a run, each kind with the first that were seen."),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),
     "edit": ("captures.edit.cli", "edit", "Make a capture of parts of others: filter, trim, merge."),
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),

@@ -6,10 +6,11 @@ Kept are every second in total (series without their routes), every ten seconds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from analysis.broadcasts import BroadcastMerge
 from analysis.histogram import merge_buckets
 from analysis.slots import Measure, SecondSlot, SeriesKey
 
@@ -17,10 +18,12 @@ WINDOW_S = 10
 """Seconds per window of the series by route."""
 SETTLE_S = 2
 """A second is written once a slot this much newer has come; what comes later is written as a further delta."""
-COARSE_LABELS = frozenset({"kind", "origin", "storm", "of"})
+COARSE_LABELS = frozenset({"kind", "origin", "storm", "of", "estimator"})
 """Labels that the totals of a second keep."""
 MERGED = -1
 """``worker`` of a slot that is the sum of several."""
+ACROSS = -2
+"""``worker`` in the key of what only all workers together show; the other half of the key is a running number."""
 
 
 class Grain(IntEnum):
@@ -64,6 +67,8 @@ def merge_measure(into: Measure, other: Measure) -> None:
     into.bytes_in += other.bytes_in
     into.eligible += other.eligible
     into.checked += other.checked
+    into.items += other.items
+    into.due_milli += other.due_milli
     if other.warnings:
         merge_counts(into.warnings, other.warnings)
 
@@ -106,6 +111,8 @@ class SlotMerge:
         self._seconds: dict[int, Total] = {}
         self._windows: dict[int, Total] = {}
         self._newest = 0
+        self._broadcasts = BroadcastMerge()
+        self._n_across = 0
 
     def add(self, slot: SecondSlot) -> bool:
         """Count a slot; return False for one that was counted already, which changes nothing."""
@@ -117,18 +124,30 @@ class SlotMerge:
         total = _total_at(self._seconds, Grain.SECOND, slot.second)
         total.keys.append(key)
         merge_slot(total.slot, slot)
+        self._broadcasts.add(slot)
         return True
 
     def ripe(self) -> Iterator[Total]:
         """Hand out, once, what is old enough not to be waited for any longer."""
         settled = self._newest - SETTLE_S
+        yield from self._across(self._broadcasts.ripe(self._newest))
         yield from self._take_seconds(settled)
         yield from _take(self._windows, settled - WINDOW_S + 1)
 
     def rest(self) -> Iterator[Total]:
         """Hand out everything that is left."""
+        yield from self._across(self._broadcasts.rest())
         yield from self._take_seconds(self._newest)
         yield from _take(self._windows, self._newest)
+
+    def _across(self, spreads: Iterable[tuple[int, dict[SeriesKey, Measure]]]) -> Iterator[Total]:
+        """Hand out what is known of a second only later, as further totals of it."""
+        for second, measures in spreads:
+            self._n_across += 1
+            key = (ACROSS, self._n_across)
+            yield Total(Grain.SECOND, SecondSlot(worker=MERGED, second=second, measures=_coarse(measures)), [key])
+            start = second - second % WINDOW_S
+            yield Total(Grain.WINDOW, SecondSlot(worker=MERGED, second=start, measures=measures), [key])
 
     def _take_seconds(self, until: int) -> Iterator[Total]:
         for total in _take(self._seconds, until):

@@ -12,7 +12,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any
 
-from analysis.merge import MERGED, Grain, SlotMerge, Total, merge_measures, merge_slot
+from analysis.merge import ACROSS, MERGED, Grain, SlotMerge, Total, merge_measures, merge_slot
 from analysis.runfile import FrameReader, FrameWriter
 from analysis.series import Labels, is_coarse, total_of
 from analysis.slotcodec import slot_from_body, slot_to_body
@@ -171,7 +171,7 @@ class Run:
         slot = total.slot
         if total.grain is Grain.SECOND:
             merge_slot(self.seconds.setdefault(slot.second, SecondSlot(worker=MERGED, second=slot.second)), slot)
-            self.workers.setdefault(slot.second, set()).update(worker for worker, _ in total.keys)
+            self.workers.setdefault(slot.second, set()).update(worker for worker, _ in total.keys if worker != ACROSS)
         else:
             merge_measures(self.windows.setdefault(slot.second, {}), slot.measures)
 

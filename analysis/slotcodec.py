@@ -2,12 +2,14 @@
 
 The body of a slot, fields by position; only ever appended to::
 
-    [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps]
-    measure: [name, labels, planned, ok, latency, service, failed, mismatched, errors, mismatches,
-              latency_sum_us, latency_max_us, service_sum_us, service_max_us, bytes_in, eligible, checked, warnings]
-    step:    [user, session, step, name, labels, intended_ns, actual_ns, end_ns, outcome, status, detail]
+    [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps, broadcasts]
+    measure: [name, labels, planned, ok, latency, service, failed, mismatched, errors, mismatches, latency_sum_us,
+              latency_max_us, service_sum_us, service_max_us, bytes_in, eligible, checked, warnings, items, due_milli]
+    step:    [user, session, step, name, labels, intended_ns, actual_ns, end_ns, outcome, status, detail, request,
+              slots, recorded]
+    broadcast: [route, message, digest, first_ns, late_us]
 
-``labels`` are a flat list key, value, key, value. Histograms and counts are maps as they are: unpack with
+``labels`` and ``slots`` are flat lists key, value, key, value. Histograms and counts are maps as they are: unpack with
 ``strict_map_key=False``.
 """
 
@@ -15,10 +17,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
+from analysis.slots import Broadcast, Measure, SecondSlot, SeriesKey, StepRecord
 
-_MEASURE_FIELDS = 18
-_STEP_FIELDS = 11
+_MEASURE_FIELDS = 20
+_STEP_FIELDS = 14
+_PLAIN_STEP_FIELDS = 11
+"""The evidence of a failure stands behind them."""
 
 
 def slot_to_body(slot: SecondSlot) -> list[Any]:
@@ -33,6 +37,7 @@ def slot_to_body(slot: SecondSlot) -> list[Any]:
         slot.gauges,
         slot.cpu_ns,
         [_step_to_row(step) for step in slot.steps],
+        [list(broadcast) for broadcast in slot.broadcasts],
     ]
 
 
@@ -54,6 +59,7 @@ def slot_from_body(body: Any) -> SecondSlot:
             gauges,
             cpu_ns,
             [_step_from_row(row) for row in steps],
+            [Broadcast(*row[: len(Broadcast._fields)]) for row in (body[9] if len(body) > 9 else ())],
         )
     except (TypeError, IndexError, KeyError) as exc:
         raise ValueError(f"not a second-slot: {exc}") from exc
@@ -79,6 +85,8 @@ def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
         measure.eligible,
         measure.checked,
         measure.warnings,
+        measure.items,
+        measure.due_milli,
     ]
 
 
@@ -96,12 +104,19 @@ def _step_to_row(step: StepRecord) -> list[Any]:
         step.outcome,
         step.status,
         step.detail,
+        step.request,
+        [text for slot in step.slots for text in slot],
+        step.recorded,
     ]
 
 
 def _step_from_row(row: Any) -> StepRecord:
-    user, session, step, name, labels, *rest = row[:_STEP_FIELDS]
-    return StepRecord(user, session, step, (name, _pairs(labels)), *rest)
+    user, session, step, name, labels, *rest = row[:_PLAIN_STEP_FIELDS]
+    record = StepRecord(user, session, step, (name, _pairs(labels)), *rest)
+    if len(row) >= _STEP_FIELDS:
+        record.request, slots, record.recorded = row[_PLAIN_STEP_FIELDS:_STEP_FIELDS]
+        record.slots = _pairs(slots)
+    return record
 
 
 def _pairs(flat: list[str]) -> tuple[tuple[str, str], ...]:

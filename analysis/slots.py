@@ -10,6 +10,7 @@ Histograms are sparse dicts bucket → count with the buckets of ``analysis.hist
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # A series: its name and its sorted labels, e.g. ("http", (("kind", "api"), ("route", "GET /api/quotes"))).
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
@@ -33,6 +34,8 @@ class Measure:
         bytes_in: payload bytes received.
         eligible, checked: answers whose inside can be checked, and those of them for which the budget allowed it.
         warnings: by kind, demands of severity ``warn`` that were not met; the answers count as they would without.
+        items: elements of the arrays in the documents that were ``checked``.
+        due_milli: of ``ws.completeness``: messages that were to come, in thousandths.
     """
 
     planned: int = 0
@@ -51,6 +54,8 @@ class Measure:
     eligible: int = 0
     checked: int = 0
     warnings: dict[str, int] = field(default_factory=dict)
+    items: int = 0
+    due_milli: int = 0
 
 
 @dataclass(slots=True)
@@ -58,7 +63,8 @@ class StepRecord:
     """One step as it was played, kept whole for sampled users and for the first failures.
 
     Times are ns relative to the run's start. ``outcome`` is ``ok``, a failure class or ``mismatch_<kind>``.
-    ``detail`` says what was seen instead, already free of secrets.
+    ``detail`` says what was seen instead, already free of secrets. Of failures also: ``request`` as it was sent, with
+    the names of its slots; ``slots`` as (name, value), secrets replaced; ``recorded``, what the recording shows there.
     """
 
     user: int
@@ -71,6 +77,25 @@ class StepRecord:
     outcome: str
     status: int = 0
     detail: str = ""
+    request: str = ""
+    slots: tuple[tuple[str, str], ...] = ()
+    recorded: str = ""
+
+
+class Broadcast(NamedTuple):
+    """One pushed message that several sockets of a worker may have received: when each of them did.
+
+    Attributes:
+        digest: of its bytes; equal bytes of one route and kind are one broadcast.
+        first_ns: its first arrival, relative to the run's start.
+        late_us: of every arrival, after the first, as little-endian unsigned 32-bit numbers.
+    """
+
+    route: str
+    message: str
+    digest: bytes
+    first_ns: int
+    late_us: bytes
 
 
 @dataclass(slots=True)
@@ -91,6 +116,7 @@ class SecondSlot:
             ``sockets_paused``, and ``memory_kib``, the most memory that the process has held.
         cpu_ns: CPU time of the worker's process in this second.
         steps: whole records, as sampled.
+        broadcasts: pushed messages whose arrivals are all in.
     """
 
     worker: int
@@ -102,3 +128,4 @@ class SecondSlot:
     gauges: dict[str, int] = field(default_factory=dict)
     cpu_ns: int = 0
     steps: list[StepRecord] = field(default_factory=list)
+    broadcasts: list[Broadcast] = field(default_factory=list)

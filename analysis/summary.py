@@ -13,6 +13,7 @@ from analysis.baseline import Baseline
 from analysis.calibration import Calibration, calibration_report
 from analysis.comparison import Change, sentence
 from analysis.evaluate import Outcome, Result
+from analysis.failures import failure_reports
 from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
@@ -76,6 +77,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "storms": storm_reports(run),
         "populations": population_reports(run),
         "verification": _verification(run),
+        "failures": failure_reports(run),
         "thresholds": [_threshold(result) for result in verdict.results],
         "baseline": (verdict.baseline or Baseline()).to_body(),
         "calibration": calibration,

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.failures import sentence as told
 from analysis.report.populations import populations_table
 from analysis.report.storms import storms_table
 from analysis.report.text import (
@@ -39,6 +40,8 @@ _STYLES = {
 _MARKS = {"pass": "ok", "fail": "FAIL", "inconclusive": "open", "not_applicable": "n/a"}
 _NARROW = 64
 _MOST_ROWS = 15
+_MOST_EXAMPLES = 3
+"""Kinds of failures whose first one is shown: what a log of twenty lines has room for."""
 
 
 def render_terminal(summary: dict[str, Any], console: Console, *, directory: Path | None = None) -> None:
@@ -153,6 +156,10 @@ def _errors(summary: dict[str, Any], console: Console) -> None:
     console.print()
     shown = [f"{printable(name)} {format_count(n)}" for name, n in classes.most_common(8)]
     console.print(Text.assemble(("errors  ", "red"), " · ".join(shown)))
+    for group in [group for group in summary["failures"] if group["examples"]][:_MOST_EXAMPLES]:
+        where = " ".join(part for part in (group["class"], group["route"] or group["series"]) if part)
+        first = told(group["examples"][0])
+        console.print(Padding(Text(f"{printable(where, 80)}: {printable(first)}"), (0, 0, 0, 8), expand=False))
 
 
 def _generator(generator: dict[str, Any], console: Console) -> None:
