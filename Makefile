@@ -8,9 +8,9 @@ help: ## Show what can be made
 demo: $(VENV)/.ready chromium ## Record a session of the demo in a browser, replay rush hour, get a verdict
 	@$(BIN)/rushhour demo
 
-test: $(VENV)/.ready chromium ## Run the tests
+test: $(VENV)/.ready chromium servers ## Run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not process and not browser"
-	@$(BIN)/python -m pytest -m "process or browser"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "process or browser"
 
 check: $(VENV)/.ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -18,7 +18,7 @@ check: $(VENV)/.ready ## Check style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-coverage: $(VENV)/.ready chromium ## Run the tests and show what they do not reach
+coverage: $(VENV)/.ready chromium servers ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing
 
 bench: $(VENV)/.ready ## Measure this tool against every load tool that is there or can be installed (a quarter of an hour)
@@ -50,7 +50,10 @@ pictures: $(VENV)/.ready chromium ## Make the pictures of the documentation agai
 chromium:
 	@.ci/chromium
 
+servers:
+	@.ci/servers
+
 $(VENV)/.ready: setup.cfg pyproject.toml .ci/venv
 	@.ci/venv $(VENV) $(PYTHON)
 
-.PHONY: help demo test check coverage bench bench-apps bench-captures bench-load bench-plan bench-merge soak pictures chromium
+.PHONY: help demo test check coverage bench bench-apps bench-captures bench-load bench-plan bench-merge soak pictures chromium servers

@@ -16,7 +16,8 @@ import trustme
 
 from tests.fakes_server import closed_port
 
-NGINX = shutil.which("nginx")
+# Debian keeps it where only root looks.
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt install nginx-light")
 _PATIENCE_S = 10.0
 
