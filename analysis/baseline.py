@@ -262,9 +262,9 @@ def _is_timed(outcome: str) -> bool:
 
 
 def _by_second(run: Run, subject: Subject) -> Iterable[Buckets]:
-    spans: Iterable[Mapping[SeriesKey, Measure]] = (slot.measures for slot in run.seconds.values())
+    spans: Iterable[Mapping[SeriesKey, Measure]] = (slot.measures for slot in run.judged_seconds.values())
     if not is_coarse(subject.labels):
-        spans = run.windows.values()
+        spans = run.judged_windows.values()
     return (total_of(measures, subject.metric, subject.labels).latency for measures in spans)
 
 
@@ -322,4 +322,4 @@ def _total(side: Sequence[Run]) -> Measure:
 
 
 def _steps(run: Run) -> Measure:
-    return steps_of(run.whole.measures)
+    return steps_of(run.judged.measures)

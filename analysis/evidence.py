@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.evaluate import Evidence
 from analysis.run import Run
 from analysis.series import GENERATOR, n_outcomes
 from analysis.thresholds import Subject
 from analysis.verification import tallies_of
 
+_ENDINGS = ("completed", "failed", "cut", "retired")
+
 
 def evidence_for(run: Run, subject: Subject) -> Evidence:
     """Collect what a threshold on a subject is held against."""
-    whole = run.whole
+    judged = run.judged
     return Evidence(
         measure=run.measure(subject.metric, subject.labels),
-        counts=whole.counts,
-        lag=whole.lag,
-        loop=whole.loop,
-        duration_s=run.duration_s,
-        tallies=tallies_of(whole.measures, whole.counts) if subject.metric == "verify" else (),
+        counts=counts_after(run.facts.warmup_s, judged.counts),
+        lag=judged.lag,
+        loop=judged.loop,
+        duration_s=run.judged_s,
+        tallies=tallies_of(judged.measures, judged.counts) if subject.metric == "verify" else (),
     )
+
+
+def counts_after(warmup_s: int, counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the counters of what came after a warm-up as thresholds read them.
+
+    Sessions may have started in the warm-up: those that ended after it count as started.
+    """
+    if not warmup_s:
+        return counts
+    return {**counts, "sessions_started": sum(counts.get(f"sessions_{ending}", 0) for ending in _ENDINGS)}
 
 
 def is_planned(run: Run, metric: str, evidence: Evidence) -> bool:

@@ -104,9 +104,13 @@ class SlotMerge:
 
     All workers' slots of a second are added up first, by full series; what comes out is folded once into the total of
     the second and once into the window, so a bucket of a worker is touched about once.
+
+    Args:
+        warmup_s: a window that reaches over this second ends there, and another begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, warmup_s: int = 0) -> None:
+        self._warmup_s = warmup_s
         self._seen: set[tuple[int, int]] = set()
         self._seconds: dict[int, Total] = {}
         self._windows: dict[int, Total] = {}
@@ -152,11 +156,15 @@ class SlotMerge:
     def _take_seconds(self, until: int) -> Iterator[Total]:
         for total in _take(self._seconds, until):
             slot = total.slot
-            window = _total_at(self._windows, Grain.WINDOW, slot.second - slot.second % WINDOW_S)
+            window = _total_at(self._windows, Grain.WINDOW, self._window_of(slot.second))
             window.keys += total.keys
             merge_measures(window.slot.measures, slot.measures)
             slot.measures = _coarse(slot.measures)
             yield total
+
+    def _window_of(self, second: int) -> int:
+        start = second - second % WINDOW_S
+        return max(start, self._warmup_s) if second >= self._warmup_s else start
 
 
 def _total_at(totals: dict[int, Total], grain: Grain, second: int) -> Total:

@@ -12,6 +12,7 @@ Worked value: 10 users for 60 s, each of whom waited 30 s in all for pushed mess
 from __future__ import annotations
 
 from analysis.run import Run
+from analysis.series import total_of
 
 
 def server_paced_ratio(run: Run) -> float | None:
@@ -19,4 +20,4 @@ def server_paced_ratio(run: Run) -> float | None:
     active_s = sum(slot.gauges.get("users_active", 0) for slot in run.seconds.values())
     if not active_s:
         return None
-    return min(1.0, run.measure("ws.awaited").latency_sum_us / 1e6 / active_s)
+    return min(1.0, total_of(run.whole.measures, "ws.awaited").latency_sum_us / 1e6 / active_s)

@@ -90,6 +90,7 @@ class ProgressModel:
         self._routed: dict[tuple[str, Labels], list[Measure]] = {}
         self._recent: dict[int, _Second] = {}
         self._counts: Counter[str] = Counter()
+        self._judged: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._all = SecondSlot(worker=MERGED, second=0)
         self._answers: dict[SeriesKey, Measure] = {}
@@ -103,8 +104,11 @@ class ProgressModel:
         self._seen.add((slot.worker, slot.second))
         self._newest = max(self._newest, slot.second)
         self._counts.update(slot.counts)
-        merge_buckets(self._all.lag, slot.lag)
-        merge_buckets(self._all.loop, slot.loop)
+        is_judged = slot.second >= self._facts.warmup_s
+        if is_judged:
+            self._judged.update(slot.counts)
+            merge_buckets(self._all.lag, slot.lag)
+            merge_buckets(self._all.loop, slot.loop)
         second = self._recent.setdefault(slot.second, _Second())
         merge_buckets(second.lag, slot.lag)
         merge_buckets(second.loop, slot.loop)
@@ -112,9 +116,11 @@ class ProgressModel:
         self._add_measures(slot, second)
         for old in [old for old in self._recent if old <= self._newest - WINDOW_S - 1]:
             del self._recent[old]
+        if is_judged:
+            self._add_judged(slot)
         return True
 
-    def _add_measures(self, slot: SecondSlot, second: _Second) -> None:
+    def _add_judged(self, slot: SecondSlot) -> None:
         for key, measure in slot.measures.items():
             sums = self._routed.get(key)
             if sums is None:
@@ -122,14 +128,17 @@ class ProgressModel:
                 self._routed[key] = sums
             for total in sums:
                 merge_measure(total, measure)
+            answers = self._answers.setdefault((key[0], ()), Measure())
+            answers.ok += measure.ok
+            merge_counts(answers.mismatches, measure.mismatches)
+
+    def _add_measures(self, slot: SecondSlot, second: _Second) -> None:
+        for key, measure in slot.measures.items():
             if is_selected(key, "http", ()):
                 merge_measure(second.http, measure)
             elif key[0] == "ws.reply":
                 merge_measure(second.replies, measure)
-            answers = self._answers.setdefault((key[0], ()), Measure())
-            answers.ok += measure.ok
             if measure.errors or measure.mismatches:
-                merge_counts(answers.mismatches, measure.mismatches)
                 self._errors.update(measure.errors)
                 self._errors.update({f"mismatch {kind}": n for kind, n in measure.mismatches.items()})
 
@@ -172,17 +181,17 @@ class ProgressModel:
         subject = threshold.subject
         return Evidence(
             measure=self._sums[subject.metric, subject.labels],
-            counts=self._counts_so_far() if subject.metric == "session" else self._counts,
+            counts=self._counts_so_far() if subject.metric == "session" else self._judged,
             lag=self._all.lag,
             loop=self._all.loop,
-            duration_s=now_s,
-            tallies=tallies_of(self._answers, self._counts),
+            duration_s=max(0.0, now_s - self._facts.warmup_s),
+            tallies=tallies_of(self._answers, self._judged),
         )
 
     def _counts_so_far(self) -> dict[str, int]:
         """Sessions that play on are neither complete nor failed yet: only ended ones count as started."""
-        ended = sum(self._counts[f"sessions_{name}"] for name in ("completed", "failed", "cut"))
-        return {**self._counts, "sessions_started": ended}
+        ended = sum(self._judged[f"sessions_{name}"] for name in ("completed", "failed", "cut"))
+        return {**self._judged, "sessions_started": ended}
 
     def lights(self, now_s: float) -> tuple[Light, ...]:
         """Return every threshold as it stands so far."""

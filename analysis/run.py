@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -57,6 +57,7 @@ class RunFacts:
         populations: of a scenario, in its order: ``name``, ``capture``, ``shape``, ``at_end``, ``users``,
             ``concurrent`` (planned, None where nobody knows), ``along`` (routes that only came for their values).
         duration_planned_s: how long the plan takes, 0 where nobody knows.
+        warmup_s: so many seconds from the start on are measured but not judged.
     """
 
     capture: CaptureFacts
@@ -74,6 +75,7 @@ class RunFacts:
     duration_planned_s: float = 0.0
     storms: tuple[Mapping[str, Any], ...] = ()
     populations: tuple[Mapping[str, Any], ...] = ()
+    warmup_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ class Run:
     workers: dict[int, set[int]] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
     _whole: SecondSlot | None = None
+    _judged: SecondSlot | None = None
     _by_route: dict[SeriesKey, Measure] | None = None
     _seen: set[tuple[int, int, int]] = field(default_factory=set)
 
@@ -143,23 +146,45 @@ class Run:
     def whole(self) -> SecondSlot:
         """The sum of all seconds, steps included."""
         if self._whole is None:
-            self._whole = SecondSlot(worker=MERGED, second=0)
-            for second in sorted(self.seconds):
-                merge_slot(self._whole, self.seconds[second])
+            self._whole = _sum_of(self.seconds.values())
         return self._whole
 
     @property
+    def judged(self) -> SecondSlot:
+        """The sum of the seconds after the warm-up."""
+        if not self.facts.warmup_s:
+            return self.whole
+        if self._judged is None:
+            self._judged = _sum_of(self.judged_seconds.values())
+        return self._judged
+
+    @property
+    def judged_seconds(self) -> dict[int, SecondSlot]:
+        """``seconds`` after the warm-up; what ended then counts, however early it was due."""
+        return {second: slot for second, slot in self.seconds.items() if second >= self.facts.warmup_s}
+
+    @property
+    def judged_windows(self) -> dict[int, dict[SeriesKey, Measure]]:
+        """``windows`` after the warm-up; none reaches over its end."""
+        return {start: measures for start, measures in self.windows.items() if start >= self.facts.warmup_s}
+
+    @property
+    def judged_s(self) -> float:
+        """Seconds from the end of the warm-up to the run's end."""
+        return max(0.0, self.duration_s - self.facts.warmup_s)
+
+    @property
     def by_route(self) -> dict[SeriesKey, Measure]:
-        """The sum of all windows, by full series key."""
+        """The sum of the windows after the warm-up, by full series key."""
         if self._by_route is None:
             self._by_route = {}
-            for measures in self.windows.values():
+            for measures in self.judged_windows.values():
                 merge_measures(self._by_route, measures)
         return self._by_route
 
     def measure(self, name: str, labels: Labels = ()) -> Measure:
-        """Return the total of ``name{labels}``."""
-        return total_of(self.whole.measures if is_coarse(labels) else self.by_route, name, labels)
+        """Return the total of ``name{labels}`` after the warm-up."""
+        return total_of(self.judged.measures if is_coarse(labels) else self.by_route, name, labels)
 
     def add(self, total: Total) -> None:
         """Count a stored total, unless one of its (worker, second) keys was counted before."""
@@ -167,13 +192,20 @@ class Run:
         if keys & self._seen:
             return
         self._seen |= keys
-        self._whole = self._by_route = None
+        self._whole = self._judged = self._by_route = None
         slot = total.slot
         if total.grain is Grain.SECOND:
             merge_slot(self.seconds.setdefault(slot.second, SecondSlot(worker=MERGED, second=slot.second)), slot)
             self.workers.setdefault(slot.second, set()).update(worker for worker, _ in total.keys if worker != ACROSS)
         else:
             merge_measures(self.windows.setdefault(slot.second, {}), slot.measures)
+
+
+def _sum_of(slots: Iterable[SecondSlot]) -> SecondSlot:
+    total = SecondSlot(worker=MERGED, second=0)
+    for slot in sorted(slots, key=lambda slot: slot.second):
+        merge_slot(total, slot)
+    return total
 
 
 class _Frame(IntEnum):
@@ -190,7 +222,7 @@ class RunWriter:
 
     def __init__(self, directory: Path, facts: RunFacts) -> None:
         self._frames = FrameWriter(directory / RUN_FILE)
-        self._merge = SlotMerge()
+        self._merge = SlotMerge(warmup_s=facts.warmup_s)
         self._n_totals = 0
         self._frames.append(_Frame.FACTS, _to_body(facts))
         self._frames.sync()

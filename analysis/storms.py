@@ -77,8 +77,10 @@ def storm_reports(run: Run) -> list[dict[str, Any]]:
 
 def _report(run: Run, strike: StrikeKey, quiet_from_s: float) -> dict[str, Any]:
     labels = (("storm", strike.label),)
-    recovery, attempts = run.measure("storm.recovery", labels), run.measure("storm.attempt", labels)
-    requests = run.measure("storm.request", labels)
+    measures = run.whole.measures  # a strike in the warm-up is told too
+    recovery, attempts, requests, opened = (
+        total_of(measures, f"storm.{name}", labels) for name in ("recovery", "attempt", "request", "open")
+    )
     lost = recovery.planned
     shares = {name: share_time_s(recovery.latency, lost, share) for name, share in SHARES.items()}
     end_s = strike.until_s if shares["t100_s"] is None else min(strike.until_s, strike.at_s + shares["t100_s"])
@@ -90,7 +92,7 @@ def _report(run: Run, strike: StrikeKey, quiet_from_s: float) -> dict[str, Any]:
         "recovered": recovery.ok,
         "unrecovered": dict(sorted(recovery.errors.items())),
         **shares,
-        "open_t100_s": share_time_s(run.measure("storm.open", labels).latency, lost, 1.0),
+        "open_t100_s": share_time_s(opened.latency, lost, 1.0),
         "attempts": attempts.planned,
         "amplification": round(attempts.planned / lost, 3) if lost else None,
         "peak_attempts_per_s": max((planned for _, planned in _planned_per_s(run, labels)), default=0),

@@ -65,6 +65,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "environment": _plain(facts.environment),
         "started_at": facts.started_at,
         "duration_s": round(run.duration_s, 3),
+        "warmup_s": facts.warmup_s,
         "ended": run.end.ended.value if run.end else "unknown",
         "workers": facts.workers,
         "lost_workers": list(run.end.lost_workers) if run.end else [],
@@ -83,7 +84,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "calibration": calibration,
         "dropped_origins": dict(facts.dropped_origins),
         "counts": dict(sorted(counts.items())),
-        "notes": [*facts.notes, *_handshakes(counts), *(run.end.notes if run.end else ())],
+        "notes": [*facts.notes, *_warmup(run), *_handshakes(counts), *(run.end.notes if run.end else ())],
         "complete": run.is_complete,
     }
 
@@ -105,6 +106,11 @@ def reasons(run: Run, verdict: Verdict) -> list[str]:
 def _is_a_reason(result: Result, outcome: Outcome) -> bool:
     is_told = outcome is Outcome.FAIL and result.threshold.severity is Severity.INVALID
     return result.outcome is outcome and result.threshold.severity is not Severity.WARN and not is_told
+
+
+def _warmup(run: Run) -> list[str]:
+    warmup_s = run.facts.warmup_s
+    return [f"the first {warmup_s} s were a warm-up: measured, not judged"] if warmup_s else []
 
 
 def _handshakes(counts: Mapping[str, int]) -> list[str]:
@@ -156,7 +162,7 @@ def _totals(run: Run) -> dict[str, Any]:
 
 
 def _series(run: Run) -> Iterator[dict[str, Any]]:
-    names = sorted(({name for name, _ in run.whole.measures} | {name for name, _ in run.by_route}) - _ELSEWHERE)
+    names = sorted(({name for name, _ in run.judged.measures} | {name for name, _ in run.by_route}) - _ELSEWHERE)
     for name in names:
         yield _series_entry(run, name, (), run.measure(name))
         for key in sorted(key for key in run.by_route if key[0] == name and key[1]):
@@ -173,7 +179,7 @@ def _series_entry(run: Run, name: str, labels: Labels, measure: Measure) -> dict
         "ok": measure.ok,
         "errors": dict(sorted(measure.errors.items())),
         "mismatches": n_mismatched(measure),
-        "rate_per_s": round(n / run.duration_s, 3) if run.duration_s > 0 else 0.0,
+        "rate_per_s": round(n / run.judged_s, 3) if run.judged_s > 0 else 0.0,
         "latency_ms": _times_ms(latency_of(measure)),
         "service_ms": _times_ms(service_of(measure)),
         "in_headline": is_selected((name, labels), name, ()),
@@ -190,8 +196,8 @@ def _times_ms(times: Distribution) -> dict[str, float | None]:
 def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
     n_worker_seconds = sum(len(workers) for workers in run.workers.values())
     return {
-        "lag_ms": _lag_ms(run.whole.lag),
-        "loop_ms": _lag_ms(run.whole.loop),
+        "lag_ms": _lag_ms(run.judged.lag),
+        "loop_ms": _lag_ms(run.judged.loop),
         "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
         "cpu_ratio": round(run.whole.cpu_ns / 1e9 / n_worker_seconds, 4) if n_worker_seconds else 0.0,
         "valid": not verdict.invalid,
@@ -218,8 +224,8 @@ def _lag_ms(buckets: Buckets) -> dict[str, float | None]:
 
 
 def _verification(run: Run) -> dict[str, Any]:
-    whole = sum_of(run.whole.measures.values())
-    counts = run.whole.counts
+    whole = sum_of(run.judged.measures.values())
+    counts = run.judged.counts
     return {
         "checked": counts.get("verify_checked", 0),
         "eligible": counts.get("verify_eligible", 0),

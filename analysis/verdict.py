@@ -171,7 +171,7 @@ def lag_limit(results: Sequence[Result]) -> float:
 
 def _late(run: Run, limit_ms: float) -> list[str]:
     late = []
-    for buckets, what in ((run.whole.lag, "sends left"), (run.whole.loop, "event loops woke up")):
+    for buckets, what in ((run.judged.lag, "sends left"), (run.judged.loop, "event loops woke up")):
         p99_us = Histogram(buckets).quantile(0.99)
         if p99_us is not None and p99_us / 1000 > limit_ms:
             lag = f"{what} {p99_us / 1000:.1f} ms after plan at p99"
@@ -199,6 +199,8 @@ def _untrusted(run: Run) -> list[str]:
 
 def _warnings(run: Run) -> list[str]:
     warnings = list(run.damage)
+    if run.facts.warmup_s and not run.judged_s:
+        warnings.append(f"the run was over after {run.duration_s:.1f} s, its warm-up lasts {run.facts.warmup_s} s")
     total = steps_of(run.whole.measures)
     not_sent = sum(count for name, count in run.whole.counts.items() if name.startswith("not_sent:"))
     missing = total.planned - n_outcomes(total) - not_sent

@@ -8,6 +8,7 @@ Each leaf names whose fault it is; what a *target* does wrong is a recorded outc
     │   └── CaptureSealed  the disk: full or gone while recording, what was there is kept   exit 4
     ├── TargetRefused      safety: the target is not on the allow-list                      exit 2
     ├── TargetUnreachable  nobody accepts connections there                                 exit 3
+    ├── SetupFailed        the user's own command before a run did not succeed              exit 3
     └── ReplayError        us: a lost worker, exhausted descriptors, a broken invariant     exit 4
 
 Exceptions keep their fields in ``args`` and build their text in ``__str__``, so that they survive pickling between
@@ -118,6 +119,20 @@ class TargetUnreachable(RushhourError):
 
     def __str__(self) -> str:
         return f"target {self.target} is unreachable: {self.cause}; start it, or correct --target"
+
+
+class SetupFailed(RushhourError):
+    """What had to happen before a run did not: ``SetupFailed(what, hint)``."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.hint}" if self.hint else self.what
 
 
 class ReplayError(RushhourError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +49,11 @@ class Prepared:
     storms: tuple[Storm, ...] = ()
 
 
-def prepare(options: ReplayOptions) -> Prepared:
+def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _directory: None) -> Prepared:
     """Check everything that can be checked without a worker.
+
+    Args:
+        before: called with the run directory when all is checked that needs no target, before one is looked for.
 
     Raises:
         RushhourError: what is wrong and what to do next.
@@ -62,6 +65,8 @@ def prepare(options: ReplayOptions) -> Prepared:
     capture, plan, users = gathered.capture, gathered.plan, gathered.users
     thresholds = in_force(own)
     check_routes(own, [route.name for route in plan.routes])
+    _check_warmup(options, gathered)
+    before(directory)
     gate = _gate(options, gathered)
     targets = admit_targets(options, gathered, gate)
     check_writes(targets, users=users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
@@ -178,6 +183,7 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
             if load.name
         ),
         notes=prepared.notes,
+        warmup_s=options.judge.warmup_s,
     )
 
 
@@ -250,6 +256,15 @@ def _default_directory(name: str) -> Path:
         n_tries += 1
         directory = RUNS_DIRECTORY / f"{stamp}-{name}-{n_tries}"
     return directory
+
+
+def _check_warmup(options: ReplayOptions, gathered: Gathered) -> None:
+    warmup_s, planned_s = options.judge.warmup_s, planned_duration_s(gathered.plan, gathered.populations)
+    if warmup_s and 0 < planned_s <= warmup_s:
+        raise ConfigError(
+            f"--warmup takes {warmup_s} s of a run that is planned to last {planned_s:.1f} s, nothing would be judged",
+            "make it shorter, or the run longer (--for)",
+        )
 
 
 def _check_directory(directory: Path) -> None:

@@ -20,6 +20,7 @@ from analysis.report.terminal import render_terminal
 from analysis.run import Ended, RunEnd, RunWriter, open_run
 from analysis.slots import SecondSlot
 from captures.errors import ExitCode, ReplayError
+from replayer.around import Around, exit_code_of
 from replayer.checks import raise_descriptor_limit
 from replayer.gathering import arriving_by_worker
 from replayer.load.schedule import timing_of
@@ -54,7 +55,21 @@ def replay(options: ReplayOptions, *, talk: Console, results: Console, worker_ma
     Raises:
         RushhourError: there was no run; the target was sent nothing.
     """
-    prepared = prepare(options)
+    around = Around(options.around, target=str(options.target.target))
+    try:
+        prepared = prepare(options, before=around.begin)
+        code, verdict = _play(options, prepared, talk=talk, results=results, worker_main=worker_main)
+    except BaseException as exc:
+        around.end(exit_code=exit_code_of(exc), verdict="")
+        raise
+    around.end(exit_code=code, verdict=verdict)
+    return code
+
+
+def _play(
+    options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console, worker_main: str
+) -> tuple[int, str]:
+    """Run the workers and judge the run; returns exit code and verdict, which is empty where none was started."""
     for sentence in announcements(prepared):
         talk.print(sentence, markup=False, highlight=False, soft_wrap=True)
     raise_descriptor_limit()
@@ -80,7 +95,7 @@ def replay(options: ReplayOptions, *, talk: Console, results: Console, worker_ma
         stage.close()
     if not outcome.has_started:
         talk.print("interrupted before the start; nothing was sent to the target", highlight=False)
-        return int(ExitCode.INTERRUPTED)
+        return int(ExitCode.INTERRUPTED), ""
     return _conclude(options, prepared, talk=talk, results=results)
 
 
@@ -148,7 +163,7 @@ class _Stage:
             self._writer.close()
 
 
-def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console) -> int:
+def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console) -> tuple[int, str]:
     judge, directory = options.judge, prepared.directory
     judged = write_outputs(
         directory,
@@ -162,4 +177,4 @@ def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, resu
     if options.as_json:
         results.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True, emoji=False)
     render_terminal(json.loads(text), talk if options.as_json else results, directory=directory)
-    return int(judged.verdict.exit_code)
+    return int(judged.verdict.exit_code), judged.verdict.word.value

@@ -49,7 +49,7 @@ def _endpoint_row(run: Run, key: SeriesKey) -> Html:
         tag("td", tag("code", name), origin, data_value=name),
         tag("td", labels.get("kind", ""), class_="muted", data_value=labels.get("kind", "")),
         _number(format_count(n), n),
-        _number(f"{n / run.duration_s:.1f}" if run.duration_s else "–", n),
+        _number(f"{n / run.judged_s:.1f}" if run.judged_s else "–", n),
         _count(n_errors(measure), n),
         _count(n_mismatched(measure), n),
         *(_time(value) for value in (p50, p95, p99)),

@@ -85,6 +85,8 @@ def _verdict(summary: dict[str, Any], console: Console) -> None:
         f"{format_count(sessions['completed'])} of {plural(sessions['started'], 'session')} complete",
         f"{plural(summary['workers'], 'worker')}, {format_seconds(summary['duration_s'])}",
     ]
+    if summary["warmup_s"]:
+        parts.append(f"the first {format_seconds(summary['warmup_s'])} not judged")
     console.print(Text(f"{printable(summary['target'])} · {' · '.join(parts)}", style="dim"))
 
 

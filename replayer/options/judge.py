@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from captures.errors import ConfigError
-from replayer.options.setting import FILE, Given, setting
+from captures.units import NS_PER_S
+from replayer.load.shapes import duration_text
+from replayer.options.setting import FILE, Given, duration_setting, setting
 from replayer.options.toml import read_toml
 
 JUDGE_SETTINGS = (
@@ -18,17 +21,25 @@ JUDGE_SETTINGS = (
     ),
     setting("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning."),
     setting("--allow-lag", is_flag=True, help="A late load generator is a warning."),
+    duration_setting(
+        "--warmup", default="0", show_default=True, help="So long at the start is measured, but not judged."
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeOptions:
-    """What the run is held to: (expression, where it was written)."""
+    """What the run is held to: (expression, where it was written).
+
+    Attributes:
+        warmup_s: whole seconds, since what is measured is stored by the second; a part of one counts as one.
+    """
 
     thresholds: tuple[tuple[str, str], ...] = ()
     strict: bool = False
     allow_inconclusive: bool = False
     allow_lag: bool = False
+    warmup_s: int = 0
 
     def to_table(self) -> dict[str, Any]:
         """Return the options by their names on the command line; thresholds of a file stand among the typed ones."""
@@ -37,6 +48,7 @@ class JudgeOptions:
             "strict": self.strict,
             "allow-inconclusive": self.allow_inconclusive,
             "allow-lag": self.allow_lag,
+            "warmup": duration_text(self.warmup_s * NS_PER_S),
         }
 
 
@@ -54,6 +66,7 @@ def judge_from(given: Given) -> JudgeOptions:
         strict=given["strict"],
         allow_inconclusive=given["allow_inconclusive"],
         allow_lag=given["allow_lag"],
+        warmup_s=ceil(given["warmup"] / NS_PER_S),
     )
 
 

@@ -14,6 +14,7 @@ import click
 
 from analysis.report.formats import FORMAT_NAMES, Format
 from captures.errors import ConfigError
+from replayer.options.around import AROUND_SETTINGS, AroundOptions, around_from
 from replayer.options.crowd import CROWD_SETTINGS, CrowdOptions, crowd_from
 from replayer.options.judge import JUDGE_SETTINGS, JudgeOptions, judge_from
 from replayer.options.plan import PLAN_SETTINGS, PlanOptions, plan_from
@@ -58,6 +59,7 @@ ALL_SETTINGS = (
     WIRE_SETTINGS,
     REACH_SETTINGS,
     JUDGE_SETTINGS,
+    AROUND_SETTINGS,
     RUN_SETTINGS,
 )
 """In the order of the command's help."""
@@ -88,6 +90,7 @@ class ReplayOptions:
     wire: WireOptions
     reach: ReachOptions = ReachOptions()
     judge: JudgeOptions
+    around: AroundOptions = AroundOptions()
     out: Path | None = None
     formats: tuple[Format, ...] = ()
     workers: int | None = None
@@ -109,6 +112,7 @@ class ReplayOptions:
             **self.wire.to_table(),
             **self.reach.to_table(),
             **self.judge.to_table(),
+            **self.around.to_table(),
             "workers": self.workers,
             "out": str(self.out) if self.out else None,
             "format": [each.value for each in self.formats],
@@ -144,6 +148,7 @@ def options_from(given: Given, *, typed: Collection[str] = ()) -> ReplayOptions:
         wire=wire_from(given),
         reach=reach_from(given),
         judge=judge_from(given),
+        around=around_from(given),
         out=given["out"],
         formats=tuple(Format(name) for name in dict.fromkeys(given["formats"])),
         workers=given["workers"],
