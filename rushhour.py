@@ -230,7 +230,13 @@ def _exit_code_of(run: Callable[[], object]) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    click.echo(f"rushhour: {sentence}", err=True)
+    from captures.defuse import defused
+
+    click.echo(defused(f"rushhour: {sentence}"), err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true" and code != INTERRUPTED:
+        from analysis.report.annotations import annotation
+
+        click.echo(annotation("error", f"rushhour, exit code {int(code)}", sentence), err=True)
     return int(code)
 
 

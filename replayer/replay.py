@@ -6,17 +6,19 @@ before GO.
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from analysis.ci import formats_for, tell_ci
 from analysis.live import LiveView
 from analysis.outputs import SUMMARY_FILE, write_outputs
 from analysis.report.terminal import render_terminal
+from analysis.report.text import printable
 from analysis.run import Ended, RunEnd, RunWriter, open_run
 from analysis.slots import SecondSlot
 from captures.errors import ExitCode, ReplayError
@@ -41,6 +43,7 @@ _ENDED = {
     Ending.LOST: Ended.FINISHED,
 }
 _USER_ENDINGS = ("users_completed", "users_failed", "users_dropped", "users_retired")
+_ANNOUNCED_CHARS = 2000
 _log = logging.getLogger(__name__)
 
 
@@ -71,7 +74,7 @@ def _play(
 ) -> tuple[int, str]:
     """Run the workers and judge the run; returns exit code and verdict, which is empty where none was started."""
     for sentence in announcements(prepared):
-        talk.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        talk.print(printable(sentence, _ANNOUNCED_CHARS), markup=False, highlight=False, soft_wrap=True)
     raise_descriptor_limit()
     stage = _Stage(options, prepared, talk)
     try:
@@ -171,10 +174,12 @@ def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, resu
         strict=judge.strict,
         allow_lag=judge.allow_lag,
         allow_inconclusive=judge.allow_inconclusive,
-        formats=options.formats,
+        formats=formats_for(os.environ, options.formats),
     )
     text = (directory / SUMMARY_FILE).read_text(encoding="utf-8")
     if options.as_json:
         results.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True, emoji=False)
-    render_terminal(json.loads(text), talk if options.as_json else results, directory=directory)
+    told = talk if options.as_json else results
+    render_terminal(judged.summary, told, directory=directory)
+    tell_ci(judged.summary, os.environ, told)
     return int(judged.verdict.exit_code), judged.verdict.word.value

@@ -228,3 +228,13 @@ def test_foreign_packages_in_the_current_directory_are_left_alone(tmp_path: Path
     )
     assert ended.returncode == 2
     assert "missing.rush" in ended.stderr
+
+
+@pytest.mark.usefixtures("_fake_commands")
+def test_on_github_an_error_stands_beside_the_job_too(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert _main(monkeypatch, "end", "config") == 2
+    _, line = capfd.readouterr().err.splitlines()
+    assert line == "::error title=rushhour%2C exit code 2::--scale 0 is no load: write a number above 0"

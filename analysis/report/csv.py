@@ -87,13 +87,13 @@ def _windows(run: Run) -> Iterator[list[Cell]]:
 
 
 def _summaries(run: Run) -> Iterator[list[Cell]]:
-    start: list[Cell] = ["summary", None, round(run.duration_s, 3)]
-    names = sorted({name for name, _ in run.whole.measures} | {name for name, _ in run.by_route})
+    start: list[Cell] = ["summary", None, round(run.judged_s, 3)]
+    names = sorted({name for name, _ in run.judged.measures} | {name for name, _ in run.by_route})
     for name in names:
-        yield [*start, *_of_series(name, ()), *_figures(run.measure(name), run.duration_s)]
+        yield [*start, *_of_series(name, ()), *_figures(run.measure(name), run.judged_s)]
         for key in sorted(key for key in run.by_route if key[0] == name and key[1]):
-            yield [*start, *_of_series(*key), *_figures(run.by_route[key], run.duration_s)]
-    yield from ([*start, *row] for row in _generator(run.whole))
+            yield [*start, *_of_series(*key), *_figures(run.by_route[key], run.judged_s)]
+    yield from ([*start, *row] for row in _generator(run.judged))
 
 
 def _totals(measures: Mapping[SeriesKey, Measure]) -> Iterator[tuple[str, Labels, Measure]]:

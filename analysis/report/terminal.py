@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.failures import sentence as told
+from analysis.report.following import next_step
 from analysis.report.populations import populations_table
 from analysis.report.storms import storms_table
 from analysis.report.text import (
@@ -62,9 +63,18 @@ def render_terminal(summary: dict[str, Any], console: Console, *, directory: Pat
     for sentence in summary["warnings"]:
         console.print(_line("warning: ", sentence, style="yellow"))
     if directory is not None:
-        console.print()
-        console.print(Text(f"report  {printable(directory / 'report.html')}"), soft_wrap=True)
-        console.print(Text(f"data    {printable(directory / 'summary.json')}"), soft_wrap=True)
+        _end(summary, console, directory)
+
+
+def _end(summary: dict[str, Any], console: Console, directory: Path) -> None:
+    """Say the verdict once more, where a log ends: that is what is looked at first."""
+    word = summary["verdict"]
+    console.print()
+    console.print(Text(f"report   {printable(directory / 'report.html')}"), soft_wrap=True)
+    console.print(Text(f"data     {printable(directory / 'summary.json')}"), soft_wrap=True)
+    told = f", exit code {summary['exit_code']}: {printable(summary['reasons'][0])}"
+    console.print(Text.assemble("verdict  ", (word, _STYLES[word]), told), soft_wrap=True)
+    console.print(Text(f"next     {printable(next_step(summary, directory))}"), soft_wrap=True)
 
 
 def _line(label: str, text: object, *, style: str = "") -> Text:

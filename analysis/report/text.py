@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from captures.defuse import defused
+
 _LIMIT = 400
 
 
 def printable(text: object, limit: int = _LIMIT) -> str:
-    """Return a text in which nothing steers a terminal or reorders a line, cut after ``limit`` characters.
+    """Return a text in which nothing steers a terminal, a CI system or the order of a line, cut after ``limit``.
 
     Control characters, escapes, bidirectional marks, surrogates and the like become ``\\x1b`` or ``\\u202e``.
     """
     raw = str(text)
-    shown = "".join(char if char.isprintable() else _escaped(char) for char in raw[: limit + 1])
+    shown = defused("".join(char if char.isprintable() else _escaped(char) for char in raw[: limit + 1]))
     return shown if len(raw) <= limit else shown[: limit - 1] + "…"
 
 

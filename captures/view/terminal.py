@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from captures.defuse import defused
 from captures.units import format_duration
 from captures.view.overview import Overview, SessionOverview, recorded_at
 
@@ -15,8 +16,8 @@ _MAX_ORIGINS = 12
 
 
 def printable(text: object) -> str:
-    """Text with everything that a terminal would act on, or cannot show, written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    """Text with everything that a terminal or a CI system would act on, or cannot show, written as an escape."""
+    return defused("".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)))
 
 
 def render_overview(overview: Overview, console: Console) -> None:

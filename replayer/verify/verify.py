@@ -15,6 +15,7 @@ from captures.redact.prose import Prose
 from captures.redact.pseudonyms import Pseudonyms
 from captures.redact.structure import Structure
 from captures.sessions import load_capture
+from captures.view.terminal import printable
 from replayer.options.run import ReplayOptions
 from replayer.preparation import announcements, assignments_of, prepare
 from replayer.verify.playing import play
@@ -44,7 +45,8 @@ def verify(options: ReplayOptions, *, policy: Path | None, talk: Console, result
     """
     prepared = prepare(options)
     for sentence in announcements(prepared):
-        talk.print(sentence.replace("replaying", "verifying", 1), markup=False, highlight=False, soft_wrap=True)
+        shown = printable(sentence.replace("replaying", "verifying", 1))
+        talk.print(shown, markup=False, highlight=False, soft_wrap=True)
     plan = prepared.gathered.plan
     reporter = Reporter(load_capture(options.capture), plan, plan.scripts[0], show=shower(policy))
     (assignment,) = assignments_of(options, prepared)

@@ -29,10 +29,15 @@ def rendered(summary: dict[str, Any], width: int = 80, directory: Path | None = 
     return out.getvalue()
 
 
-def test_the_verdict_comes_first_and_the_place_of_the_report_last() -> None:
+def test_the_verdict_comes_first_and_again_where_a_log_ends() -> None:
     lines = rendered(a_summary(), directory=Path("runs/x")).splitlines()
     assert lines[0].startswith("PASS")
-    assert lines[-2:] == ["report  runs/x/report.html", "data    runs/x/summary.json"]
+    assert lines[-4:] == [
+        "report   runs/x/report.html",
+        "data     runs/x/summary.json",
+        "verdict  pass, exit code 0: all 7 thresholds were met",
+        "next     rushhour replay … --baseline runs/x holds the next run against this one",
+    ]
 
 
 def test_every_threshold_shows_value_limit_and_outcome() -> None:
