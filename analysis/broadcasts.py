@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analysis.histogram import bucket_of
@@ -69,7 +69,7 @@ class BroadcastMerge:
         yield from _measured(over)
 
 
-def late_of(arrivals: list[int]) -> bytes:
+def late_of(arrivals: Sequence[int]) -> bytes:
     """Pack arrivals (ns, the first of them first) as ``Broadcast.late_us`` has them."""
     first_ns = arrivals[0]
     packed = array("I", [(arrival_ns - first_ns) // _NS_PER_US for arrival_ns in arrivals])

@@ -27,6 +27,13 @@ from analysis.thresholds import Subject, Threshold
 from analysis.verification import Tally, worst_of
 
 _Z_95 = 1.959964
+_NUMBERS = {
+    Stat.COUNT: "nothing was counted",
+    Stat.RATE: "the run has no duration",
+    Stat.MISSES: "no session was started",
+    Stat.RATIO: "nothing was due",
+}
+"""Statistics without an interval, and why they may have no value."""
 _ENOUGH_BEYOND = 10
 """A quantile is well known where at least so many values lie beyond it (measurement method §5.3)."""
 
@@ -78,6 +85,7 @@ class Result:
         low, high: 95 % interval of the value where there is one; ``high`` None is open.
         is_few: fewer samples than the rules ask for.
         note: why, for people, or an empty string.
+        gated: of ``ws.push_lag``: the estimator that it was held against.
     """
 
     threshold: Threshold
@@ -89,6 +97,7 @@ class Result:
     confidence: Confidence = Confidence.NONE
     is_few: bool = False
     note: str = ""
+    gated: str = ""
 
 
 def evaluate(threshold: Threshold, evidence: Evidence, *, strict: bool = False) -> Result:
@@ -98,7 +107,7 @@ def evaluate(threshold: Threshold, evidence: Evidence, *, strict: bool = False) 
     stat = threshold.subject.stat
     if stat in (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX):
         return _evaluate_times(threshold, distribution_of(threshold.subject, evidence), strict=strict)
-    if stat in (Stat.COUNT, Stat.RATE, Stat.MISSES):
+    if stat in _NUMBERS:
         return _evaluate_number(threshold, evidence)
     result = _evaluate_share(threshold, *share_of(threshold.subject, evidence), strict=strict)
     return _with_tally(result, evidence) if threshold.subject.metric == "verify" else result
@@ -115,7 +124,7 @@ def point_of(subject: Subject, evidence: Evidence) -> tuple[float | None, int]:
         return (
             _moment_ms(stat, times) if subject.quantile is None else _ms(times.quantile_us(subject.quantile) or 0)
         ), n
-    if stat in (Stat.COUNT, Stat.RATE, Stat.MISSES):
+    if stat in _NUMBERS:
         return _number(subject, evidence)
     k, n, _ = share_of(subject, evidence)
     return (100 * k / n if n > 0 else None), max(n, 0)
@@ -222,8 +231,7 @@ def _evaluate_number(threshold: Threshold, evidence: Evidence) -> Result:
     value, n = _number(threshold.subject, evidence)
     if value is not None:
         return _decide(threshold, value, n)
-    is_misses = threshold.subject.stat is Stat.MISSES
-    return no_data(threshold, "no session was started" if is_misses else "the run has no duration")
+    return no_data(threshold, _NUMBERS[threshold.subject.stat])
 
 
 def _number(subject: Subject, evidence: Evidence) -> tuple[float | None, int]:
@@ -231,6 +239,9 @@ def _number(subject: Subject, evidence: Evidence) -> tuple[float | None, int]:
         n = evidence.counts.get("sessions_started", 0)
         misses = evidence.counts.get("correlation_misses", 0)
         return (misses if n or misses else None), n
+    if subject.stat is Stat.RATIO:
+        received, due = evidence.measure.ok, evidence.measure.due_milli / 1000
+        return (100 * received / due if due > 0 else None), received
     count = _count(subject.metric, evidence)
     if subject.stat is Stat.COUNT:
         return count, count

@@ -42,7 +42,7 @@ class Group:
 def failures_of(run: Run) -> list[Group]:
     """Return the groups, the most frequent first."""
     evidence: defaultdict[tuple[str, SeriesKey], list[StepRecord]] = defaultdict(list)
-    for step in run.whole.steps:
+    for step in run.judged.steps:
         if step.outcome != "ok":
             series = ("", ()) if step.outcome.startswith(NOT_SENT) else step.series
             evidence[step.outcome, series].append(step)
@@ -90,7 +90,7 @@ def _counts(run: Run) -> Counter[tuple[str, SeriesKey]]:
             counts[kind, series] += n
         for kind, n in measure.mismatches.items():
             counts[f"mismatch_{kind}", series] += n
-    for name, n in run.whole.counts.items():
+    for name, n in run.judged.counts.items():
         reason = name.removeprefix(_NOT_SENT_COUNT)
         if name.startswith(_NOT_SENT_COUNT) and reason not in _ENDINGS and n:
             counts[NOT_SENT + reason, ("", ())] += n

@@ -150,7 +150,7 @@ class SlotMerge:
             self._n_across += 1
             key = (ACROSS, self._n_across)
             yield Total(Grain.SECOND, SecondSlot(worker=MERGED, second=second, measures=_coarse(measures)), [key])
-            start = second - second % WINDOW_S
+            start = self._window_of(second)
             yield Total(Grain.WINDOW, SecondSlot(worker=MERGED, second=start, measures=measures), [key])
 
     def _take_seconds(self, until: int) -> Iterator[Total]:

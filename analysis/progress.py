@@ -9,11 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from analysis.broadcasts import BroadcastMerge
 from analysis.evaluate import Confidence, Evidence, Outcome, evaluate
 from analysis.histogram import merge_buckets
-from analysis.merge import MERGED, merge_counts, merge_measure
+from analysis.merge import MERGED, merge_counts, merge_measure, merge_measures
 from analysis.run import RunFacts
-from analysis.series import Labels, is_selected, latency_of, n_errors, n_mismatched, n_outcomes
+from analysis.series import (
+    PUSH_LAG,
+    Labels,
+    is_selected,
+    latency_of,
+    n_errors,
+    n_mismatched,
+    n_outcomes,
+    total_of,
+    with_estimator,
+)
 from analysis.slots import Buckets, Measure, SecondSlot, SeriesKey
 from analysis.thresholds import Threshold
 from analysis.verification import tallies_of
@@ -94,6 +105,8 @@ class ProgressModel:
         self._errors: Counter[str] = Counter()
         self._all = SecondSlot(worker=MERGED, second=0)
         self._answers: dict[SeriesKey, Measure] = {}
+        self._pushed: dict[SeriesKey, Measure] = {}
+        self._broadcasts = BroadcastMerge()
         self._seen: set[tuple[int, int]] = set()
         self._newest = -1
 
@@ -114,6 +127,10 @@ class ProgressModel:
         merge_buckets(second.loop, slot.loop)
         second.gauges[slot.worker] = slot.gauges
         self._add_measures(slot, second)
+        self._broadcasts.add(slot)
+        for at_s, measures in self._broadcasts.ripe(self._newest):
+            if at_s >= self._facts.warmup_s:
+                merge_measures(self._pushed, measures)
         for old in [old for old in self._recent if old <= self._newest - WINDOW_S - 1]:
             del self._recent[old]
         if is_judged:
@@ -122,6 +139,8 @@ class ProgressModel:
 
     def _add_judged(self, slot: SecondSlot) -> None:
         for key, measure in slot.measures.items():
+            if key[0] == PUSH_LAG:
+                merge_measure(self._pushed.setdefault(key, Measure()), measure)
             sums = self._routed.get(key)
             if sums is None:
                 sums = [total for (name, labels), total in self._sums.items() if is_selected(key, name, labels)]
@@ -180,13 +199,19 @@ class ProgressModel:
     def _evidence(self, threshold: Threshold, now_s: float) -> Evidence:
         subject = threshold.subject
         return Evidence(
-            measure=self._sums[subject.metric, subject.labels],
+            measure=self._sum(subject.metric, subject.labels),
             counts=self._counts_so_far() if subject.metric == "session" else self._judged,
             lag=self._all.lag,
             loop=self._all.loop,
             duration_s=max(0.0, now_s - self._facts.warmup_s),
             tallies=tallies_of(self._answers, self._judged),
         )
+
+    def _sum(self, metric: str, labels: Labels) -> Measure:
+        """Return what was measured so far of a threshold's series; of ``ws.push_lag`` by one estimator."""
+        if metric == PUSH_LAG:
+            return total_of(self._pushed, metric, with_estimator(self._pushed, labels))
+        return self._sums[metric, labels]
 
     def _counts_so_far(self) -> dict[str, int]:
         """Sessions that play on are neither complete nor failed yet: only ended ones count as started."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.merge import ACROSS, MERGED, Grain, SlotMerge, Total, merge_measures, merge_slot
 from analysis.runfile import FrameReader, FrameWriter
-from analysis.series import Labels, is_coarse, total_of
+from analysis.series import PUSH_LAG, Labels, is_coarse, total_of, with_estimator
 from analysis.slotcodec import slot_from_body, slot_to_body
 from analysis.slots import Measure, SecondSlot, SeriesKey
 from captures.errors import CaptureError, ConfigError
@@ -58,6 +58,9 @@ class RunFacts:
             ``concurrent`` (planned, None where nobody knows), ``along`` (routes that only came for their values).
         duration_planned_s: how long the plan takes, 0 where nobody knows.
         warmup_s: so many seconds from the start on are measured but not judged.
+        pushes: kinds of messages that the server pushes: ``route``, ``message``, ``estimator`` (what delivery can be
+            measured by, "" where it cannot), ``due_ms`` (one is due so often, 0 where nobody knows).
+        sizes: recorded means by ``route`` and ``message``: ``kind``, ``wire_bytes``, ``decoded_bytes``, ``items``.
     """
 
     capture: CaptureFacts
@@ -76,6 +79,8 @@ class RunFacts:
     storms: tuple[Mapping[str, Any], ...] = ()
     populations: tuple[Mapping[str, Any], ...] = ()
     warmup_s: int = 0
+    pushes: tuple[Mapping[str, Any], ...] = ()
+    sizes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +188,9 @@ class Run:
         return self._by_route
 
     def measure(self, name: str, labels: Labels = ()) -> Measure:
-        """Return the total of ``name{labels}`` after the warm-up."""
+        """Return the total of ``name{labels}`` after the warm-up; of ``ws.push_lag`` that of one estimator."""
+        if name == PUSH_LAG:
+            labels = with_estimator(self.judged.measures, labels)
         return total_of(self.judged.measures if is_coarse(labels) else self.by_route, name, labels)
 
     def add(self, total: Total) -> None:
@@ -349,4 +356,6 @@ def _facts_from(body: dict[str, Any]) -> RunFacts:
         notes=tuple(facts.notes),
         storms=tuple(facts.storms),
         populations=tuple(facts.populations),
+        pushes=tuple(facts.pushes),
+        sizes=tuple(facts.sizes),
     )

@@ -38,6 +38,7 @@ class Stat(Enum):
     COMPLETE = "complete"
     FAILED = "failed"
     MISSES = "misses"
+    RATIO = "ratio"
     COUNT = "count"
     RATE = "rate"
 
@@ -57,6 +58,7 @@ _UNITS = {
     Stat.COMPLETE: Unit.PERCENT,
     Stat.FAILED: Unit.PERCENT,
     Stat.MISSES: Unit.NUMBER,
+    Stat.RATIO: Unit.PERCENT,
     Stat.COUNT: Unit.NUMBER,
     Stat.RATE: Unit.PER_SECOND,
 }
@@ -81,6 +83,7 @@ class Metric:
 _TIMES = (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX)
 _STEPS = (*_TIMES, Stat.ERRORS, Stat.MISMATCH, Stat.COUNT, Stat.RATE)
 _SOCKET_LABELS = ("route", "origin")
+_PUSH_LABELS = (*_SOCKET_LABELS, "message")
 _RECOVERIES = (Stat.QUANTILE, Stat.ERRORS, Stat.COUNT)
 
 METRICS: Mapping[str, Metric] = {
@@ -97,14 +100,50 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             name="ws.reply",
             stats=_STEPS,
-            labels=(*_SOCKET_LABELS, "message"),
+            labels=_PUSH_LABELS,
             meaning="sent messages to the replies that answer them; no answer enters at its time limit",
         ),
         Metric(
             name="ws.push_lag",
+            stats=(*_TIMES, Stat.COUNT, Stat.RATE),
+            labels=(*_PUSH_LABELS, "estimator"),
+            meaning="how late what the server pushes arrives: stamped, skew or triggered, never mixed",
+        ),
+        Metric(
+            name="ws.gap",
+            stats=(*_TIMES, Stat.COUNT),
+            labels=_PUSH_LABELS,
+            meaning="how far pushes of a regular stream stray from the recorded rhythm",
+        ),
+        Metric(
+            name="ws.stall",
+            stats=(*_TIMES, Stat.COUNT, Stat.RATE),
+            labels=_PUSH_LABELS,
+            meaning="silences above 5 s and three times the longest recorded",
+        ),
+        Metric(
+            name="ws.completeness",
+            stats=(Stat.RATIO, Stat.COUNT),
+            labels=_PUSH_LABELS,
+            meaning="pushed messages received, of those due in the time that sockets lived",
+        ),
+        Metric(
+            name="sse.first_event",
             stats=_STEPS,
-            labels=(*_SOCKET_LABELS, "message"),
-            meaning="what a step triggered, until it was pushed",
+            labels=_SOCKET_LABELS,
+            meaning="event streams, intended start to the first event",
+        ),
+        Metric(
+            name="sse.gap",
+            stats=(*_TIMES, Stat.COUNT),
+            labels=_SOCKET_LABELS,
+            meaning="time between events of one stream",
+        ),
+        Metric(
+            name="sse.event",
+            stats=(Stat.COUNT, Stat.RATE),
+            labels=_SOCKET_LABELS,
+            meaning="events received",
         ),
         Metric(
             name="session",
@@ -139,7 +178,12 @@ METRICS: Mapping[str, Metric] = {
 GENERATOR = "generator."
 """How the names of the load generator's own series begin."""
 STORMS = frozenset({"storm.recovery", "storm.open", "storm.attempt", "storm.request", "storm.touched"})
-UNASKED = frozenset({"ws.message", "sse.event", "sse.gap", "session.slip", "session.stretch", "refresh"}) | STORMS
+PUSH_LAG = "ws.push_lag"
+ESTIMATORS = ("stamped", "skew", "triggered", "stamped_relative")
+"""Of ``ws.push_lag``, in the order in which they are taken where nobody says which; never added up."""
+_PUSHED = frozenset({PUSH_LAG, "ws.message", "ws.gap", "ws.stall", "ws.completeness"})
+_STREAMED = frozenset({"sse.first_event", "sse.event", "sse.gap"})
+UNASKED = _PUSHED | _STREAMED | STORMS | frozenset({"session.slip", "session.stretch", "refresh"})
 """Series that are nobody's step: what the server sent of its own accord, how whole sessions went,
 fresh credentials, and storms."""
 
@@ -175,6 +219,15 @@ def sum_of(measures: Iterable[Measure]) -> Measure:
     for measure in measures:
         merge_measure(total, measure)
     return total
+
+
+def with_estimator(measures: Mapping[SeriesKey, Measure], labels: Labels) -> Labels:
+    """Return labels of ``ws.push_lag`` that name an estimator: the one they name, else the first that has values."""
+    if any(key == "estimator" for key, _ in labels):
+        return labels
+    found = {dict(key[1]).get("estimator") for key, measure in measures.items() if key[0] == PUSH_LAG and measure.ok}
+    chosen = next((name for name in ESTIMATORS if name in found), ESTIMATORS[0])
+    return tuple(sorted((*labels, ("estimator", chosen))))
 
 
 def steps_of(measures: Mapping[SeriesKey, Measure]) -> Measure:

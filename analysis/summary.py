@@ -12,11 +12,13 @@ from typing import Any
 from analysis.baseline import Baseline
 from analysis.calibration import Calibration, calibration_report
 from analysis.comparison import Change, sentence
+from analysis.delivery import stream_reports
 from analysis.evaluate import Outcome, Result
 from analysis.failures import failure_reports
 from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
+from analysis.representation import representation_report
 from analysis.run import Run
 from analysis.series import (
     Distribution,
@@ -78,6 +80,8 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "storms": storm_reports(run),
         "populations": population_reports(run),
         "verification": _verification(run),
+        "representation": representation_report(run),
+        "pushes": stream_reports(run),
         "failures": failure_reports(run),
         "thresholds": [_threshold(result) for result in verdict.results],
         "baseline": (verdict.baseline or Baseline()).to_body(),
@@ -96,6 +100,7 @@ def reasons(run: Run, verdict: Verdict) -> list[str]:
     for outcome, words in ((Outcome.FAIL, "was not met"), (Outcome.INCONCLUSIVE, "cannot be decided")):
         found += [_reason(result, words) for result in verdict.results if _is_a_reason(result, outcome)]
         change = Change.REGRESSED if outcome is Outcome.FAIL else Change.INCONCLUSIVE
+        found += verdict.unlike if outcome is Outcome.INCONCLUSIVE else ()
         found += [sentence(each) for each in verdict.baseline.gated(change)] if verdict.baseline is not None else []
     if not found:
         n = sum(result.outcome is Outcome.PASS for result in verdict.results)
@@ -265,6 +270,7 @@ def _threshold(result: Result) -> dict[str, Any]:
         "low": _rounded(result.low),
         "high": _rounded(result.high),
         "note": result.note,
+        "gated": result.gated,
     }
 
 

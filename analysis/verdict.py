@@ -13,12 +13,14 @@ from enum import Enum
 
 from analysis.baseline import Baseline
 from analysis.comparison import Change
+from analysis.delivery import evaluate_delivery, floods, streams_of, unmeasured
 from analysis.evaluate import Outcome, Result, evaluate, no_data
 from analysis.evidence import evidence_for, is_planned
 from analysis.histogram import Histogram
 from analysis.relative import evaluate_relative
+from analysis.representation import MOST, heavier, unlike
 from analysis.run import Ended, Judging, Run
-from analysis.series import GENERATOR, Unit, n_outcomes, steps_of
+from analysis.series import GENERATOR, PUSH_LAG, Unit, n_outcomes, steps_of
 from analysis.thresholds import DEFAULT_ORIGIN, DEFAULTS, Severity, Threshold, parse_threshold
 from captures.errors import ExitCode
 
@@ -66,6 +68,7 @@ class Verdict:
         warnings: what holds back trust without ending it, in sentences.
         lag_limit_ms: the limit of the generator's lag that was applied.
         baseline: what the run was compared with, None without one.
+        unlike: what makes the run no measure of the recorded system, in sentences: it is no pass.
     """
 
     word: Word
@@ -75,6 +78,7 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     lag_limit_ms: float = LAG_FLOOR_MS
     baseline: Baseline | None = None
+    unlike: tuple[str, ...] = ()
 
 
 def judge(
@@ -102,7 +106,8 @@ def judge(
     warnings = [f"{sentence} (allowed by --allow-lag)" for sentence in late] if allow_lag else []
     warnings += _warnings(run) + _broken(results, Severity.WARN)
     warnings += baseline.warnings if baseline is not None else ()
-    word = _word(run, results, invalid, baseline)
+    other = tuple(unlike(run))
+    word = _word(run, results, invalid, baseline, is_unlike=bool(other))
     exit_code = EXIT_CODES[word]
     if word is Word.INCONCLUSIVE and allow_inconclusive:
         exit_code = ExitCode.PASS
@@ -115,6 +120,7 @@ def judge(
         warnings=tuple(warnings),
         lag_limit_ms=lag_limit_ms,
         baseline=baseline,
+        unlike=other,
     )
 
 
@@ -148,6 +154,8 @@ def _result(run: Run, threshold: Threshold, baseline: Baseline | None, *, strict
     evidence = evidence_for(run, threshold.subject)
     if threshold.limit.factor is not None:
         return evaluate_relative(threshold, evidence, baseline, strict=strict)
+    if threshold.subject.metric == PUSH_LAG and all(key != "estimator" for key, _ in threshold.subject.labels):
+        return evaluate_delivery(run, threshold, strict=strict)
     if is_planned(run, threshold.subject.metric, evidence):
         return evaluate(threshold, evidence, strict=strict)
     if threshold.origin == DEFAULT_ORIGIN:
@@ -206,10 +214,14 @@ def _warnings(run: Run) -> list[str]:
     missing = total.planned - n_outcomes(total) - not_sent
     if run.end is not None and run.end.ended is Ended.FINISHED and missing > 0:
         warnings.append(f"{missing} of {total.planned} steps that were due have no outcome")
-    return warnings
+    why = unmeasured(run)
+    told = [f"delivery was not measured: {why}"] if why else []
+    return [*warnings, *told, *heavier(run), *floods(streams_of(run), MOST)]
 
 
-def _word(run: Run, results: Sequence[Result], invalid: Sequence[str], baseline: Baseline | None) -> Word:
+def _word(
+    run: Run, results: Sequence[Result], invalid: Sequence[str], baseline: Baseline | None, *, is_unlike: bool
+) -> Word:
     if run.end is not None and run.end.ended in _OF_END:
         return _OF_END[run.end.ended]
     if invalid:
@@ -217,7 +229,7 @@ def _word(run: Run, results: Sequence[Result], invalid: Sequence[str], baseline:
     outcomes = {result.outcome for result in results if result.threshold.severity is not Severity.WARN}
     if Outcome.FAIL in outcomes or (baseline is not None and baseline.gated(Change.REGRESSED)):
         return Word.FAIL
-    is_open = baseline is not None and baseline.gated(Change.INCONCLUSIVE)
+    is_open = is_unlike or (baseline is not None and baseline.gated(Change.INCONCLUSIVE))
     if is_open or Outcome.INCONCLUSIVE in outcomes or Outcome.PASS not in outcomes:
         return Word.INCONCLUSIVE
     return Word.PASS

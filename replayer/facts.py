@@ -36,6 +36,56 @@ def planned_steps(plan: Plan, populations: Sequence[PopulationLoad]) -> dict[str
     return dict(planned)
 
 
+def push_facts(plan: Plan, *, users: int, trusts_clock: Sequence[bool]) -> list[dict[str, object]]:
+    """Return what the server pushes, and what its delivery can be measured by (``RunFacts.pushes``)."""
+    found = []
+    for kind in plan.message_kinds:
+        push = kind.push
+        if push is None:
+            continue
+        route = plan.routes[kind.route]
+        is_stamped = bool(push.stamp) and any(trusts_clock[route.origin :][:1])
+        estimator = "stamped" if is_stamped else "skew" if push.is_distinct and users > 1 else ""
+        found.append(
+            {
+                "route": route.name,
+                "message": kind.name,
+                "estimator": estimator or ("triggered" if push.echo else ""),
+                "due_ms": round(push.due_ns / 1e6, 3),
+            }
+        )
+    return found
+
+
+def size_facts(plan: Plan) -> list[dict[str, object]]:
+    """Return how large the recorded answers and pushed messages were (``RunFacts.sizes``)."""
+    routes: list[dict[str, object]] = [
+        {
+            "route": route.name,
+            "message": "",
+            "kind": route.kind.value,
+            "wire_bytes": route.mean_wire_bytes,
+            "decoded_bytes": route.mean_decoded_bytes,
+            "items": route.mean_items,
+        }
+        for route in plan.routes
+        if route.mean_decoded_bytes
+    ]
+    messages: list[dict[str, object]] = [
+        {
+            "route": plan.routes[kind.route].name,
+            "message": kind.name,
+            "kind": "message",
+            "wire_bytes": kind.mean_bytes,
+            "decoded_bytes": kind.mean_bytes,
+            "items": kind.mean_items,
+        }
+        for kind in plan.message_kinds
+        if not kind.is_sent and kind.mean_bytes
+    ]
+    return [*routes, *messages]
+
+
 def planned_duration_s(plan: Plan, populations: Sequence[PopulationLoad]) -> float:
     """Return when the last user would end if the target answered as in the recording; 0 where nobody knows."""
     timings = [timing_of(script) for script in plan.scripts]

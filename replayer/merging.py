@@ -128,6 +128,7 @@ class _Renumbered:
             route=self._routes[socket.route],
             responders=tuple(map(self._responder, socket.responders)),
             tickers=tuple(map(self._ticker, socket.tickers)),
+            pushes=tuple(self._kinds[kind] for kind in socket.pushes if kind in self._kinds),
         )
 
     def _responder(self, responder: Responder) -> Responder:

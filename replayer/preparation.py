@@ -16,7 +16,15 @@ from captures.errors import ConfigError
 from captures.records import Origin
 from replayer.caveats import caveats
 from replayer.checks import default_workers
-from replayer.facts import environment, planned_duration_s, planned_steps, population_facts, unsafe_routes
+from replayer.facts import (
+    environment,
+    planned_duration_s,
+    planned_steps,
+    population_facts,
+    push_facts,
+    size_facts,
+    unsafe_routes,
+)
 from replayer.gathering import Gathered, gather
 from replayer.limits import check_limits
 from replayer.load.populations import PopulationLoad, n_users
@@ -152,8 +160,14 @@ def assignments_of(options: ReplayOptions, prepared: Prepared) -> list[dict[str,
         wire=wire.wire,
         reach=prepared.reach,
         storms=prepared.storms,
+        trusts_clock=trusts_clock(options, prepared.targets),
     )
     return [assignment_to_body(replace(first, worker=worker)) for worker in range(prepared.n_workers)]
+
+
+def trusts_clock(options: ReplayOptions, targets: Sequence[TargetSpec]) -> tuple[bool, ...]:
+    """Return by target whether its clock may be compared with this machine's: on this host, or by ``--trust-clock``."""
+    return tuple(options.target.trust_clock or (target.via < 0 and is_loopback((target,))) for target in targets)
 
 
 def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
@@ -161,6 +175,9 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
     gathered = prepared.gathered
     capture, plan, populations = gathered.capture, gathered.plan, gathered.populations
     addresses = {address for target in prepared.targets for address in target.addresses}
+    pushes = push_facts(plan, users=gathered.users, trusts_clock=trusts_clock(options, prepared.targets))
+    planned = planned_steps(plan, populations)
+    planned["ws.push_lag"] = sum(bool(push["estimator"]) for push in pushes)
     return RunFacts(
         capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=capture.n_sessions),
         plan_sha256=hashlib.sha256(gathered.encoded).hexdigest(),
@@ -170,10 +187,12 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
         target=prepared.targets[0].origin,
         users_planned=gathered.users,
         workers=prepared.n_workers,
-        planned=planned_steps(plan, populations),
+        planned=planned,
         routes=tuple(route.name for route in plan.routes),
         dropped_origins=dict(plan.dropped_origins),
         storms=storm_facts(prepared.storms),
+        pushes=tuple(pushes),
+        sizes=tuple(size_facts(plan)),
         duration_planned_s=planned_duration_s(plan, populations),
         populations=tuple(
             population_facts(load, capture=str(own.capture), users=users, along=along)

@@ -23,6 +23,7 @@ TARGET_SETTINGS = (
     setting("--map", "maps", multiple=True, metavar="ORIGIN=URL", help="Where another recorded origin goes."),
     setting("--allow-target", multiple=True, metavar="HOST", help="A host besides loopback that may be load-tested."),
     setting("--allow-writes", is_flag=True, help="Let many users write to a target that is not loopback."),
+    setting("--trust-clock", is_flag=True, help="The target's clock agrees with this machine's to the millisecond."),
     setting("--resolve", multiple=True, metavar="HOST=ADDR", help="The one address a host has in this run."),
     setting(
         "--wait",
@@ -44,6 +45,7 @@ class TargetOptions:
     allow_targets: frozenset[str] = frozenset()
     pinned: Mapping[str, str] = field(default_factory=dict)
     allow_writes: bool = False
+    trust_clock: bool = False
     wait_ns: int = 0
     health: HealthUrl | None = None
 
@@ -54,6 +56,7 @@ class TargetOptions:
             "map": [f"{recorded}={mapped}" for recorded, mapped in self.maps.items()],
             "allow-target": sorted(self.allow_targets),
             "allow-writes": self.allow_writes,
+            "trust-clock": self.trust_clock,
             "resolve": [f"{host}={address}" for host, address in self.pinned.items()],
             "wait": duration_text(self.wait_ns) + (f":{self.health}" if self.health else ""),
         }
@@ -73,6 +76,7 @@ def target_from(given: Given) -> TargetOptions:
         allow_targets=frozenset(parse_host(host) for host in given["allow_target"]),
         pinned=_pairs([parse_resolve(text) for text in given["resolve"]], option="--resolve"),
         allow_writes=given["allow_writes"],
+        trust_clock=given["trust_clock"],
         wait_ns=parse_duration_ns(wait),
         health=parse_health(url, target) if colon else None,
     )

@@ -191,6 +191,15 @@ class Bindings:
         """Return the generator of a value that the client made up, or ""."""
         return self._minted.get(value, "")
 
+    def minted_sends(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the values that the client made and that nobody else could have made, with when each was first sent."""
+        unique = {value for value, generator in self._minted.items() if generator.startswith(_UNIQUE)}
+        first_ns: dict[bytes, int] = {}
+        for use in (*self._reading.unmatched, *(match.use for match in self._reading.matches)):
+            if use.value in unique:
+                first_ns[use.value] = min(first_ns.get(use.value, 1 << 62), self._at_ns(use.event))
+        yield from first_ns.items()
+
     def fillers(self, event: EventRef) -> Sequence[Filler]:
         """Return what fills the uses of an event."""
         return self._fillers.get(event, ())
@@ -285,6 +294,8 @@ class Bindings:
         return Left.CONSTANT if use.value in self._constants else Left.UNBOUND
 
 
+_UNIQUE = ("uuid", "hex:", "alnum:")
+"""Generators whose values tell one send from all others."""
 _TYPED = re.compile(
     r"(?:full|first|last|display|nick|group|team|project|file|folder|company)?name|title|subject|slug|label|handle|phone"
     r"|description|text|body|message|comment|note|address"

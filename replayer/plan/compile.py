@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from captures.leaves import JsonPath
-from captures.records import Anchor, Exchange, Message, Origin
+from captures.records import Anchor, Exchange, Origin, Socket
 from captures.sessions import Capture
 from replayer.plan.answers import Expectations
 from replayer.plan.bindings import Bindings
@@ -24,7 +24,7 @@ from replayer.plan.minted import constants
 from replayer.plan.origins import OriginFinder
 from replayer.plan.pairing import Paired, Pairings, ResponderRule, SocketLog, pair, paired_by_rule
 from replayer.plan.playing import played
-from replayer.plan.pushes import pushes_of
+from replayer.plan.pushes import echo_key, pushes_of
 from replayer.plan.reading import Answer, Reading, read_session
 from replayer.plan.records import MessageKind, Pairing, Plan, Push, RouteKind, Script, Source
 from replayer.plan.requirements import with_requirements
@@ -151,6 +151,8 @@ class _Compiler:
         self._constants = constants({use.value for use in reading.unmatched} for reading in self._readings)
         self._paired = self._pair()
         self._replies = self._replies_by_session()
+        self._pushes = self._learn_pushes()
+        self._sent_ns: dict[int, dict[bytes, int]] = {}
         self._shared = self._share()
 
     def _learn_kinds(self) -> None:
@@ -258,6 +260,7 @@ class _Compiler:
         origins = self._selected.origins
         return Shared(
             writes=self._writes(),
+            pushes=frozenset(self._pushes),
             finder=OriginFinder(origins),
             page_host=origins[0].host if origins else "",
             kinds=self._kinds,
@@ -297,6 +300,7 @@ class _Compiler:
             answers={(position, paired.received) for position, rows in replies.items() for paired in rows},
             ruled=places if self._rules.slots else None,
         )
+        self._sent_ns[session] = dict(bindings.minted_sends())
         if with_places:
             self._note_places(session, bindings, places)
         routes = self._numbers[session]
@@ -351,7 +355,7 @@ class _Compiler:
     def plan(self, sha256: str, scripts: tuple[Script, ...]) -> Plan:
         """Return the plan of these scripts."""
         answers = (
-            (route, exchange, answer.n_bytes)
+            (route, exchange, answer.n_bytes, answer.document.n_items if answer.document is not None else -1)
             for reading, routes in zip(self._readings, self._numbers, strict=True)
             for (exchange, _, answer), route in zip(_rows(reading), routes, strict=True)
         )
@@ -365,18 +369,45 @@ class _Compiler:
             anchor_wall_ns=self._wall_ns + self._shared.start_ns,
         )
 
-    def _message_kinds(self) -> tuple[MessageKind, ...]:
+    # Pushes.
+
+    def _learn_pushes(self) -> dict[int, Push]:
         pushes: dict[int, Push] = {}
-        messages: list[tuple[int, Message]] = []
         for family, pairings in self._paired.values():
-            logs = []
-            for log, (session, position) in zip(family.logs, family.places, strict=True):
-                socket = self._readings[session].track.exchanges[position].socket
-                assert socket is not None
-                logs.append((log, socket))
-                messages += [(entry.kind, log.messages[entry.position]) for entry in log.entries]
+            logs = [(log, self._socket(place)) for log, place in zip(family.logs, family.places, strict=True)]
             pushes.update(pushes_of(logs, pairings, wall_ns=self._wall_ns))
-        kinds = with_message_sizes(self._kinds.records(self._family_routes), messages)
+        return pushes
+
+    def _socket(self, place: tuple[int, int]) -> Socket:
+        socket = self._readings[place[0]].track.exchanges[place[1]].socket
+        assert socket is not None
+        return socket
+
+    def _echoes(self) -> dict[int, str]:
+        """Return by message kind the key under which it repeats what a client made and sent, replies left out."""
+        found: dict[int, str] = {}
+        for family, pairings in self._paired.values():
+            for log, (session, _), rows in zip(family.logs, family.places, pairings.replies, strict=True):
+                replies, sent_ns = {row.received for row in rows}, self._sent_ns.get(session, {})
+                for entry in log.entries if sent_ns else ():
+                    if not entry.is_sent and entry.position not in replies and entry.kind not in found:
+                        key = echo_key(log, entry, sent_ns)
+                        if key:
+                            found[entry.kind] = key
+        return found
+
+    def _message_kinds(self) -> tuple[MessageKind, ...]:
+        messages = (
+            (entry.kind, log.messages[entry.position])
+            for family, _ in self._paired.values()
+            for log in family.logs
+            for entry in log.entries
+        )
+        items = [learner.mean_items for learner in self._kinds.learners]
+        pushes = dict(self._pushes)
+        for kind, key in self._echoes().items():
+            pushes[kind] = replace(pushes.get(kind, Push(n=self._kinds.learners[kind].n)), echo=key)
+        kinds = with_message_sizes(self._kinds.records(self._family_routes), messages, items)
         return tuple(replace(kind, push=pushes.get(number)) for number, kind in enumerate(kinds))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from captures.leaves import JsonPath
 from replayer.plan.records import Expectation, JsonKind
+from replayer.plan.sizes import items_of
 from replayer.plan.values import is_id_like
 
 MAX_DEPTH = 3
@@ -49,20 +50,24 @@ class DocumentShape:
         kinds: by path, the kinds of value seen there.
         filled: paths of arrays and objects that are not empty.
         carries_error: it says that something went wrong.
+        n_items: elements of its arrays.
     """
 
     kinds: dict[JsonPath, int] = field(default_factory=dict)
     filled: set[JsonPath] = field(default_factory=set)
     carries_error: bool = False
+    n_items: int = 0
 
 
 class Learner:
     """What all examples of one route and status, or of one message kind, have in common."""
 
-    __slots__ = ("_filled", "_is_json", "_kinds", "_may_err", "max_bytes", "min_bytes", "n")
+    __slots__ = ("_filled", "_is_json", "_kinds", "_may_err", "_n_documents", "_n_items", "max_bytes", "min_bytes", "n")
 
     def __init__(self) -> None:
         self.n = 0
+        self._n_documents = 0
+        self._n_items = 0
         self.min_bytes = 0
         self.max_bytes = 0
         self._kinds: dict[JsonPath, int] = {}
@@ -81,6 +86,8 @@ class Learner:
             self.add_shape(n_bytes, shape_of_document(document) if document is not None else None)
             return
         self._count(n_bytes)
+        self._n_documents += document is not None
+        self._n_items += items_of(document)
         self._is_json = self._is_json and document is not None
         self._may_err = self._may_err or carries_error(document)
         for path, kinds in list(self._kinds.items()):
@@ -99,6 +106,9 @@ class Learner:
         if shape is None:
             self._is_json = False
             shape = DocumentShape()
+        else:
+            self._n_documents += 1
+            self._n_items += shape.n_items
         self._may_err = self._may_err or shape.carries_error
         if is_first:
             self._kinds, self._filled = dict(shape.kinds), sorted(shape.filled, key=_order)
@@ -109,6 +119,11 @@ class Learner:
             elif not _is_spared(path, shape):
                 del self._kinds[path]
         self._filled = [path for path in self._filled if path in shape.filled]
+
+    @property
+    def mean_items(self) -> float:
+        """Elements of the arrays of an example, on the average; 0 where none was JSON."""
+        return self._n_items / self._n_documents if self._n_documents else 0.0
 
     def _count(self, n_bytes: int) -> None:
         self.n += 1
@@ -198,7 +213,7 @@ def carries_error(document: Any) -> bool:
 
 def shape_of_document(document: Any) -> DocumentShape:
     """Return what one document shows: its paths, those inside of arrays included."""
-    shape = DocumentShape(carries_error=carries_error(document))
+    shape = DocumentShape(carries_error=carries_error(document), n_items=items_of(document))
     if isinstance(document, list) and document:
         shape.filled.add(())
     for path, value in islice(_paths_with_elements(document, ()), MAX_PATHS):

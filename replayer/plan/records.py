@@ -342,6 +342,7 @@ class SocketScript:
     ``framing`` says what the messages are wrapped in; paths of extractors and pairings lead into the opened documents.
     ``ready``: the RECEIVE steps that acknowledge what was subscribed to first; when the last has ended the socket is
     ready. Empty: it is ready when it is open.
+    ``pushes``: kinds of messages that the server pushed over this very socket.
     """
 
     route: int
@@ -353,26 +354,33 @@ class SocketScript:
     tickers: tuple[Ticker, ...] = ()
     framing: Framing = Framing.PLAIN
     ready: tuple[int, ...] = ()
+    pushes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """How the server pushed a kind of message of its own accord.
+    """How the server pushed a kind of message of its own accord (``plan.pushes``).
 
     Attributes:
-        n: how many came, on all sockets of the route; open_ns: how long those were open, together.
-        longest_gap_ns: between two of one socket.
-        is_steady: it came so regularly that its rate per second of an open socket says something.
+        n: how many came, on all sockets of the route.
+        gap_ns, gap_cv: mean and coefficient of variation of the time between two on one socket.
+        longest_gap_ns: the longest of these times.
+        due_ns: one is due so often on a live socket; 0 where they came too irregularly to say.
+        wait_ns: from an open socket to its first, at most.
         is_distinct: one socket hardly ever received the same bytes twice, so equal bytes are one broadcast.
         stamp: key of the server's time in the message (``plan.stamps``), "" where there is none.
+        echo: key under which it repeats a value that a client made and sent, "" where it does not.
     """
 
     n: int
-    open_ns: int
-    longest_gap_ns: int
-    is_steady: bool
-    is_distinct: bool
+    gap_ns: int = 0
+    gap_cv: float = 0.0
+    longest_gap_ns: int = 0
+    due_ns: int = 0
+    wait_ns: int = 0
+    is_distinct: bool = False
     stamp: str = ""
+    echo: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,7 +388,7 @@ class MessageKind:
     """One kind of message on one socket route: ``value`` is what stands at the socket's discriminator.
 
     ``n_recorded`` counts it in all sessions; ``is_sent`` is True for messages of the client. ``mean_bytes`` is its
-    recorded size; ``push`` is there where the server sends it unasked, again and again.
+    recorded size, ``mean_items`` the elements of its arrays; ``push`` is there where the server sends it unasked.
     """
 
     name: str
@@ -390,6 +398,7 @@ class MessageKind:
     n_recorded: int
     expectation: Expectation = Expectation()
     mean_bytes: int = 0
+    mean_items: float = 0.0
     push: Push | None = None
 
 
@@ -397,7 +406,8 @@ class MessageKind:
 class Route:
     """A templated endpoint: ``GET /api/quotes/{id}``, ``WS /ws/market``.
 
-    ``mean_wire_bytes`` and ``mean_decoded_bytes`` are of the bodies of its recorded successes; 0 where there were none.
+    ``mean_wire_bytes`` and ``mean_decoded_bytes`` are of the bodies of its recorded successes, ``mean_items`` of the
+    elements of their arrays; 0 where there were none.
     """
 
     name: str
@@ -406,6 +416,7 @@ class Route:
     n_recorded: int
     mean_wire_bytes: int = 0
     mean_decoded_bytes: int = 0
+    mean_items: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ class Shared:
         start_ns: start of the first session.
         responders, examples: by socket route and kind of the sent message.
         writes: by route, where a rule says whether it writes.
+        pushes: message kinds that the server pushes.
     """
 
     finder: OriginFinder
@@ -69,6 +70,7 @@ class Shared:
     responders: dict[FamilyKey, dict[int, ResponderRule]]
     examples: dict[FamilyKey, dict[int, Example]]
     writes: dict[int, bool]
+    pushes: frozenset[int] = frozenset()
 
 
 class Draft:
@@ -290,7 +292,12 @@ class Draft:
             responders=tuple(self._responder(position, rule, family, exchange) for rule in rules.values()),
             tickers=tuple(self._ticker(each) for each in self._heartbeats.heartbeats if each.socket == position),
             ready=self._ready(position),
+            pushes=self._pushed(position),
         )
+
+    def _pushed(self, position: int) -> tuple[int, ...]:
+        received = {entry.kind for entry in self._reading.logs[position].entries if not entry.is_sent}
+        return tuple(sorted(received & self._shared.pushes))
 
     def _ticker(self, heartbeat: Heartbeat) -> Ticker:
         message = self._reading.logs[heartbeat.socket].messages[heartbeat.events[0][1]]

@@ -55,6 +55,7 @@ class Assignment:
         populations: who plays what and how, where the run has several groups of users or an end of its own; empty:
             one population of ``load``, ``pacing`` and ``identities``. ``load.users`` is then the sum.
         storms: when sockets are lost; every worker arms them all.
+        trusts_clock: by number of the recorded origin: its target's clock may be compared with this machine's.
     """
 
     worker: int
@@ -74,6 +75,7 @@ class Assignment:
     identities: tuple[dict[str, str], ...] = ()
     populations: tuple[PopulationLoad, ...] = ()
     storms: tuple[Storm, ...] = ()
+    trusts_clock: tuple[bool, ...] = ()
 
     def crowd(self, n_scripts: int) -> tuple[PopulationLoad, ...]:
         """Return the populations of a plan with so many scripts, at least one."""
@@ -110,6 +112,7 @@ def assignment_from_body(body: dict[str, Any]) -> Assignment:
         "reach": reach_from_body(body["reach"]),
         "headers": tuple((name, value) for name, value in body["headers"]),
         "identities": tuple(body["identities"]),
+        "trusts_clock": tuple(body["trusts_clock"]),
     }
     return Assignment(**(body | rebuilt))
 

@@ -192,6 +192,7 @@ class Worker:
             seat=self._seat,
         )
         self._has_begun = True
+        self._meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         if assignment.storms:
             self._arm_storms(assignment, runs)
         self._crowd.begin()
@@ -254,6 +255,7 @@ class Worker:
                 max_gap_ns=population.load.max_gap_ns,
                 pacing=population.pacing,
                 at_end=population.at_end,
+                trusts_clock=assignment.trusts_clock,
             )
             for number, population in scripts_played(
                 self._populations, worker=assignment.worker, n_workers=assignment.n_workers
@@ -295,6 +297,7 @@ class Worker:
         if self._lease_has_run_out(now_ns):
             return
         before_ns = self._cpu_ns
+        self._meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         self._flush(now_ns)
         # Subtle: who waits for a core is not idle: it burns no time of its own, but its heartbeats are late.
         self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns) - self._late_ns)
@@ -315,6 +318,7 @@ class Worker:
                 "sockets_paused": self._sockets.n_paused,
                 "memory_kib": _peak_kib(),
             }
+            self._meter.pushes.settle(now_ns, self._run.start_ns, is_end=self._over.done())
             slot = self._meter.take_slot(self._second, gauges, cpu_ns - self._cpu_ns)
             self._cpu_ns = cpu_ns
             self._link.send(Kind.SLOT, slot_to_body(slot))

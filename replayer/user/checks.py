@@ -13,6 +13,7 @@ from analysis.slots import Measure
 from analysis.verification import CONTENT_TYPE, LOGIN, NO_BODY, SIZE, STATUS
 from captures.units import NS_PER_S
 from replayer.plan.records import Expectation
+from replayer.plan.sizes import items_of
 from replayer.user.inspection import Inspection, is_login_page, unparsed
 from replayer.user.slots import Answer
 
@@ -78,6 +79,7 @@ def inspected(measure: Measure, inspection: Inspection, answer: Answer) -> str:
         document = answer.json()
     except (ValueError, RecursionError) as exc:
         return unparsed(answer.text(), exc)
+    measure.items += items_of(document)
     n_bytes = len(answer.text())
     mismatch = inspection.mismatch(document) if n_bytes <= inspection.max_bytes else SIZE
     if not mismatch and inspection.has_warnings:

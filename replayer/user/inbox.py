@@ -7,7 +7,7 @@ that speak plain JSON are searched for their discriminator; other framings are o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from captures.envelopes import Framing
 from replayer.plan.records import Expectation, Plan, Responder, Script, Template
 from replayer.user.inspection import Inspection, has_inside, inspection_of
 from replayer.user.meter import Recorder
+from replayer.user.pushes import PushMeter
 from replayer.user.render import Rendered, link_template
 
 SEARCHED_BYTES = 4096
@@ -42,12 +43,18 @@ class MessageFacts:
         recorder: where messages of the kind are counted.
         inspection: what is expected of the inside, None where nothing is.
         min_bytes, max_bytes: allowed size.
+        push: what is measured where the server pushes the kind, None where it does not.
     """
 
-    __slots__ = ("expectation", "inspection", "kind", "max_bytes", "min_bytes", "recorder", "responders")
+    __slots__ = ("expectation", "inspection", "kind", "max_bytes", "min_bytes", "push", "recorder", "responders")
 
     def __init__(
-        self, kind: int, recorder: Recorder, expectation: Expectation, responders: tuple[LinkedResponder, ...]
+        self,
+        kind: int,
+        recorder: Recorder,
+        expectation: Expectation,
+        responders: tuple[LinkedResponder, ...],
+        push: PushMeter | None,
     ) -> None:
         self.kind = kind
         self.recorder = recorder
@@ -56,6 +63,7 @@ class MessageFacts:
         self.min_bytes = expectation.min_bytes
         self.max_bytes = expectation.max_bytes
         self.responders = responders
+        self.push = push
 
 
 class Inbox(NamedTuple):
@@ -65,12 +73,16 @@ class Inbox(NamedTuple):
         facts: by the value of the discriminator.
         search: finds that value in plain JSON, None where there is no discriminator or another framing.
         strangers: where messages of kinds that were never recorded are counted.
+        pushed: kinds that the server pushed over the recorded socket.
+        measures_pushes: some kind of message that may come over it is pushed.
     """
 
     facts: dict[bytes, MessageFacts]
     search: Search | None
     framing: Framing
     strangers: Recorder
+    pushed: tuple[int, ...] = ()
+    measures_pushes: bool = False
 
 
 def inbox_of(
@@ -79,6 +91,7 @@ def inbox_of(
     number: int,
     *,
     recorders: list[Recorder],
+    pushes: Sequence[PushMeter | None],
     strangers: Recorder,
     constants: Mapping[int, bytes],
     generated_by: Callable[[Template], tuple[tuple[int, str], ...]],
@@ -86,7 +99,7 @@ def inbox_of(
     """Link what the server sends over a socket.
 
     Args:
-        recorders: by message kind; strangers: for all other messages.
+        recorders, pushes: by message kind; strangers: for all other messages.
         constants: values of the slots that are the same for every user.
         generated_by: the GENERATED slots of a template.
     """
@@ -99,10 +112,13 @@ def inbox_of(
     for kind, described in enumerate(plan.message_kinds):
         if described.route == socket.route and not described.is_sent:
             mine = tuple(each for each in responders if each.responder.message_kind == kind)
-            facts[described.value.encode()] = MessageFacts(kind, recorders[kind], described.expectation, mine)
+            facts[described.value.encode()] = MessageFacts(
+                kind, recorders[kind], described.expectation, mine, pushes[kind]
+            )
     is_searched = socket.framing is Framing.PLAIN and bool(socket.discriminator)
     search = _discriminator(str(socket.discriminator[-1])) if is_searched else None
-    return Inbox(facts, search, socket.framing, strangers)
+    measures_pushes = any(each.push is not None for each in facts.values())
+    return Inbox(facts, search, socket.framing, strangers, socket.pushes, measures_pushes)
 
 
 @lru_cache(maxsize=256)

@@ -66,6 +66,7 @@ class LinkedScript:
         cookie_slot: number of the COOKIE_HEADER slot, or -1; two more values stand behind the last slot:
             cookie_line_slot, the whole header line or nothing, and cookie_start_slot, the pairs that others follow.
         generated: by step: the GENERATED slots (slot, generator) that it uses.
+        triggers: by step: those of them that a push may repeat.
         optional: slots that begin with a value (slot, value).
         head_slots: slots that stand in a request line or in a header, where a line break would end it.
         hosts: by origin: recorded host, which cookies belong to.
@@ -106,6 +107,7 @@ class LinkedScript:
         "steps",
         "think_ns",
         "tickers",
+        "triggers",
     )
 
     def __init__(
@@ -120,6 +122,7 @@ class LinkedScript:
         max_gap_ns: int | None,
         pacing: Pacing,
         at_end: AtEnd = AtEnd.END,
+        trusts_clock: Sequence[bool] = (),
     ) -> None:
         self.script = script
         self.steps = script.steps
@@ -156,12 +159,20 @@ class LinkedScript:
             meter.recorder("ws.message", route=plan.routes[kind.route].name, message=kind.name)
             for kind in plan.message_kinds
         ]
+        pushes = [
+            meter.pushes.meter_of(number, kind, route.name, meter, is_absolute=any(trusts_clock[route.origin :][:1]))
+            for number, kind in enumerate(plan.message_kinds)
+            for route in (plan.routes[kind.route],)
+        ]
+        has_echoes = any(kind.push is not None and kind.push.echo for kind in plan.message_kinds)
+        self.triggers = [tuple(slot for slot, _ in generated) if has_echoes else () for generated in self.generated]
         self.inboxes = [
             inbox_of(
                 plan,
                 script,
                 number,
                 recorders=self.messages,
+                pushes=pushes,
                 strangers=meter.recorder(
                     "ws.message", route=plan.routes[script.sockets[number].route].name, message=NEVER_RECORDED
                 ),

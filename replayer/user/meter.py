@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
 from replayer.failures import TIMEOUTS
+from replayer.user.pushes import Pushes
 
 KEPT_STEPS = 1_000
 """Whole records kept of one sampled user at most: a user that never rests would fill the run file."""
@@ -87,6 +88,7 @@ class Meter:
     Attributes:
         messages_in, bytes_in: WebSocket messages received in the current second, and their payload; plain numbers,
             because a call for each message would cost as much as reading it.
+        pushes: what is measured of messages that the server pushes.
     """
 
     def __init__(self, worker: int) -> None:
@@ -96,6 +98,7 @@ class Meter:
         self._slot = SecondSlot(worker=worker, second=0)
         self.messages_in = 0
         self.bytes_in = 0
+        self.pushes = Pushes()
 
     def recorder(self, name: str, **labels: str) -> Recorder:
         """Return the recorder of a series, made at the first call."""
@@ -142,6 +145,7 @@ class Meter:
         self._take_messages(slot)
         slot.gauges = gauges
         slot.cpu_ns = cpu_ns
+        slot.broadcasts = self.pushes.take_broadcasts()
         empty = Measure()
         for key, recorder in self._recorders.items():
             measure = recorder.measure

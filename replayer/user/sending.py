@@ -89,6 +89,8 @@ class Sending(Outcomes):
         if data is None:
             self.memory.prepare(request.step)
             data = request.rendered.render(self.memory.values)
+            if self.script.triggers[request.index]:
+                self._note_triggers(request.index, intended_ns)
         self._states[request.index] = IN_FLIGHT
         self._n_in_flight += 1
         connections = self._connections.get(request.origin)
@@ -102,6 +104,8 @@ class Sending(Outcomes):
         if rendered.static is None:
             self.memory.prepare(step)
         data = rendered.render(self.memory.values)
+        if self.script.triggers[step.index]:
+            self._note_triggers(step.index, intended_ns)
         if step.reply >= 0:
             self._set_in_flight(step.reply)
             self.script.recorders[step.reply].measure.planned += 1
@@ -110,6 +114,14 @@ class Sending(Outcomes):
         now_ns = self._run.port.now_ns()
         self._keep(index=step.index, outcome="ok", intended_ns=intended_ns, actual_ns=now_ns, end_ns=now_ns)
         self._later_finished(step.index)
+
+    def _note_triggers(self, index: int, intended_ns: int) -> None:
+        """Remember what was just made and sent: a push may repeat it."""
+        now_ns, triggers = self._run.port.now_ns(), self._run.meter.pushes.triggers
+        for slot in self.script.triggers[index]:
+            value = self.memory.values[slot]
+            if value is not None:
+                triggers.note(value, intended_ns, now_ns)
 
     def _begin_receive(self, step: Step, intended_ns: int) -> None:
         """Wait for a message; a reply is waited for since its SEND, so here only one that never will come ends."""

@@ -22,6 +22,7 @@ from replayer.user.framing import kind_of, reply_key
 from replayer.user.inbox import SEARCHED_BYTES, Inbox, LinkedResponder, MessageFacts
 from replayer.user.inspection import STRANGER, is_document
 from replayer.user.port import Run, SocketConnection
+from replayer.user.pushes import Hearing
 from replayer.user.render import MissingValue
 from replayer.user.slots import Answer
 from replayer.user.tickers import Tickers
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from replayer.user.steps import User
 
 GOING_AWAY = 1001
+_DEAF: Hearing = {}
+"""Stays empty: of sockets whose pushes nobody measures."""
 
 
 class UserSocket:
@@ -45,8 +48,10 @@ class UserSocket:
         "_closing",
         "_comeback",
         "_connect",
+        "_hearing",
         "_inbox",
         "_number",
+        "_opened_ns",
         "_restoration",
         "_run",
         "_silenced",
@@ -65,6 +70,8 @@ class UserSocket:
         self._number = number
         self._inbox: Inbox = user.script.inboxes[number]
         self._tickers: Tickers | None = None
+        self._hearing: Hearing = _DEAF
+        self._opened_ns = 0  # Since when pushes are measured; 0 while they are not.
         self._connect: tuple[int, int, int] | None = None  # step, intended, actual
         self._closing: tuple[int, int, int] | None = None
         self._timed_out = False
@@ -170,12 +177,13 @@ class UserSocket:
         assert self.connection is not None
         now_ns = self._run.port.now_ns()
         self._closing = (step.index, intended_ns, now_ns)
-        self._stop_tickers()
+        self._stop_listening(now_ns)
         self._run.port.call_at(now_ns + self._run.deadlines.message_ns, self._expire_close, None)
         self.connection.close(step.close_code)
 
     def abandon(self) -> None:
         """End the connection because the user is over."""
+        self._stop_listening(self._run.port.now_ns())
         if self._comeback is not None:
             self._comeback.cut()
         if self._silenced is not None:
@@ -197,6 +205,7 @@ class UserSocket:
             return
         self.connection = None
         noticed_ns = self._run.port.now_ns()
+        self._stop_listening(noticed_ns)
         match storm.loss.how:
             case How.RST:
                 connection.reset()
@@ -215,7 +224,6 @@ class UserSocket:
         connection.silence()
 
     def _come_back(self, strike: Strike, *, lost_ns: int, noticed_ns: int) -> None:
-        self._stop_tickers()
         self._comeback = Comeback(self, self._user, self._run, strike, lost_ns=lost_ns)
         self._user.socket_struck()
         self._comeback.begin(self._waiting.take_all(), noticed_ns)
@@ -235,7 +243,7 @@ class UserSocket:
     def drop(self) -> list[Awaited]:
         """Abort the present connection and tell nobody; return what was awaited over it."""
         connection, self.connection = self.connection, None
-        self._stop_tickers()
+        self._stop_listening(self._run.port.now_ns())
         if connection is not None:
             connection.abort()
         return self._waiting.take_all()
@@ -257,6 +265,8 @@ class UserSocket:
         if self._user.is_over or self._connect is None or connection is not self.connection:
             connection.close(GOING_AWAY)
             return
+        if self._inbox.measures_pushes:
+            self._hearing, self._opened_ns = {}, end_ns
         if self._user.script.tickers[self._number]:
             self._tickers = Tickers(self._user, self._run, self._number, connection)
         if self._comeback is not None:
@@ -294,6 +304,8 @@ class UserSocket:
         if facts is None:
             self._take_stranger(data, answer)
             return
+        if facts.push is not None and self._opened_ns:
+            facts.push.take(self._hearing, data, end_ns)
         if self._tickers is not None:
             self._tickers.received(facts.kind, data, end_ns)
         queue = self._waiting.queue(facts.kind)
@@ -337,7 +349,7 @@ class UserSocket:
         if connection is not self.connection:
             return
         self.connection = None
-        self._stop_tickers()
+        self._stop_listening(end_ns)
         if self._user.is_over:
             return
         failure = connection.failure or failures.close_failure(code)
@@ -438,7 +450,11 @@ class UserSocket:
         if self.connection is not None:
             self.write(data, is_text=linked.responder.is_text)
 
-    def _stop_tickers(self) -> None:
+    def _stop_listening(self, now_ns: int) -> None:
+        """The connection is over, or about to be: no heartbeats, and what it received is added up."""
+        if self._opened_ns:
+            self._run.meter.pushes.end(self._hearing, self._inbox.pushed, self._opened_ns, now_ns)
+            self._hearing, self._opened_ns = _DEAF, 0
         if self._tickers is not None:
             self._tickers.stop()
             self._tickers = None
