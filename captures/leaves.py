@@ -27,7 +27,7 @@ _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DO
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/.~%]{8,4096}={0,2}")
 _TAG = re.compile(rb"<(?:input|meta)\b[^>]{0,8192}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"""([A-Za-z][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-_PART_NAME = re.compile(rb';\s*name="([^"]*)"', re.IGNORECASE)
+_PART_NAME = re.compile(rb';\s*name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary="?([^";,]+)"?', re.IGNORECASE)
 
 
@@ -281,7 +281,7 @@ def _multipart_leaves(text: bytes, boundary: bytes) -> Iterator[Leaf]:
         name = _PART_NAME.search(head)
         if name is None or b"filename" in head.lower():
             continue
-        path = (name.group(1).decode("utf-8", "replace"),)
+        path = (name[name.lastindex or 0].decode("utf-8", "replace"),)
         yield Leaf(path, text[start:end], start, end)
 
 

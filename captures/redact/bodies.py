@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from captures.bodies import BodyError, decoded_body
 from captures.records import Event, EventType
+from captures.redact.binary import BinaryRedactor, is_packed
 from captures.redact.censor import Censor
 from captures.redact.held import TOTAL_LIMIT_BYTES, HeldBody, OpenExchange, Way, is_text, spread, without_open_end
-from captures.redact.prose import Prose
 from captures.redact.structure import Structure
 
 DECODED_LIMIT_BYTES = 64 << 20
@@ -18,10 +18,10 @@ DECODED_LIMIT_BYTES = 64 << 20
 class BodyRedactor:
     """Redacts the bodies of all open exchanges."""
 
-    def __init__(self, censor: Censor, prose: Prose, structure: Structure) -> None:
+    def __init__(self, censor: Censor, structure: Structure, binary: BinaryRedactor) -> None:
         self._censor = censor
-        self._prose = prose
         self._structure = structure
+        self._binary = binary
         self._held_bytes = 0
 
     def take(self, event: Event, exchange: OpenExchange) -> Iterator[Event]:
@@ -91,8 +91,8 @@ class BodyRedactor:
             yield made_event(event_type, t_ns, exchange.connection, number, fields)
 
     def _whole(self, body: HeldBody, text: bytes, *, is_cut: bool) -> bytes:
-        if not is_text(body.content_type, text):
-            return self._prose.binary(text)
+        if is_packed(text) or not is_text(body.content_type, text):
+            return self._binary.redacted(text, body.content_type)
         if body.way is Way.LINES:
             return self._structure.body(body.content_type, text)
         return self._structure.body(body.content_type, without_open_end(text) if is_cut else text)

@@ -85,13 +85,13 @@ class Censor:
         return self.replaced(value, rule.klass, where, key=key)
 
     def replaced(
-        self, value: bytes, klass: Class, where: str, *, key: str = "", form: Form | None = None, is_known: bool = False
+        self, value: bytes, klass: Class, where: str, *, key: str = "", form: Form | None = None, is_loose: bool = False
     ) -> bytes | None:
         """Return the replacement of a value that is secret; None where it is a stand-in already.
 
         Args:
             key: names the input column of a credential.
-            is_known: it was found because it is known.
+            is_loose: only its looks speak against it.
         """
         if self.is_settled(value):
             return None
@@ -99,8 +99,8 @@ class Censor:
         is_typed = klass is Class.CRED and self.is_sent and key and not value.isdigit()
         if new is None or (is_typed and not is_placeholder(new)):
             new = self._new(value, klass, key, form)
-            if not is_known and len(value) >= 6 and (_COMMON.fullmatch(value) is None or is_random(value)):
-                self.known.learn(value, new)
+            if len(value) >= 6 and (_COMMON.fullmatch(value) is None or is_random(value)):
+                self.known.learn(value, new, is_loose=is_loose)
         self.note(value, klass, where)
         return new
 

@@ -12,10 +12,11 @@ from captures.leaves import Coding, cookie_leaves, looks_like_json
 from captures.records import Headers
 from captures.redact.censor import Censor, Edit, edited
 from captures.redact.detect import is_foreign_address, is_random, meets
+from captures.redact.drawn import is_drawn
 from captures.redact.inputs import PLACEHOLDER, column_of, placeholder
 from captures.redact.policy import Class, Need
 from captures.redact.prose import Prose
-from captures.redact.pseudonyms import Form
+from captures.redact.pseudonyms import JWT, Form
 from captures.redact.structure import Structure
 from captures.redact.writing import written
 
@@ -51,6 +52,9 @@ class HeaderRedactor:
         edits: list[Edit] = []
         for match in _PROTOCOL.finditer(value):
             # ``base64url.bearer.authorization.k8s.io.TOKEN``: names have dots, and the token is one of the labels.
+            if JWT.search(match.group()):
+                # Its parts are no secrets of their own; it is told by its looks, whole.
+                continue
             start = match.start()
             for label in match.group().split(b"."):
                 new = self._censor.replaced(label, Class.SECRET, "subprotocol") if is_random(label) else None
@@ -91,6 +95,8 @@ class HeaderRedactor:
 
     def _by_rule(self, name: bytes, value: bytes) -> bytes:
         rule, where = self._censor.policy.of_header(name), f"header {name.decode('latin-1')}"
+        if rule.is_silent and name.startswith(b"x-") and is_drawn(value):
+            return self._censor.replaced(value, Class.SECRET, where, is_loose=True) or value
         if rule.klass is Class.KEEP or not value:
             return value
         if rule.klass is Class.PII:

@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 1 << 20
 _OPEN_END = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/=.~%\\\"'"
 _MAX_OPEN_END_BYTES = 4096
 _OPAQUE = re.compile(
-    rb"(?:image/(?!svg)|audio/|video/|font/|application/(?:font|x-font|wasm|zip|gzip|pdf|vnd\.ms-fontobject)).*"
+    rb"(?:image/(?!svg)|audio/|video/|font/|application/(?:font|x-font|wasm|zip|pdf|vnd\.ms-fontobject)).*"
 )
 _LINES = re.compile(rb"text/event-stream|application/(?:x-)?(?:ndjson|jsonl|stream\+json|json-seq)")
 _TEXT = re.compile(

@@ -15,8 +15,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 PLACEHOLDER = re.compile(rb"\{\{input\.([a-z][a-z0-9_]{0,63})(?:\|(base64|number))?\}\}")
 IDENTITIES_SUFFIX = ".identities.csv"
@@ -36,8 +38,14 @@ class Input(NamedTuple):
 
 
 def column_of(key: str) -> str:
-    """Return the column for a field: ``user[password]`` is ``user_password``, ``newPassword`` is ``new_password``."""
-    name = _NOT_IN_NAMES.sub("_", _HUMP.sub("_", key).lower()).strip("_")[:64]
+    """Return the column for a field: ``user[password]`` is ``user_password``, ``newPassword`` is ``new_password``.
+
+    A name without a letter of ASCII becomes a number of its own: ``パスワード`` and ``ユーザー`` are two columns.
+    """
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", key) if not unicodedata.combining(letter))
+    name = _NOT_IN_NAMES.sub("_", _HUMP.sub("_", plain).lower()).strip("_")[:64]
+    if not name and plain:
+        return f"input_{crc32(plain.encode('utf-8', 'replace')):08x}"
     return name if name[:1].isalpha() else f"input_{name}".rstrip("_")[:64]
 
 

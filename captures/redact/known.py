@@ -55,14 +55,21 @@ class Known:
         self._by_gram: dict[bytes, list[_Needle]] = {}
         self._clean: set[bytes] = set()
         self._seen: set[int] = set()
+        self._loose: dict[bytes, None] = {}
 
-    def learn(self, value: bytes, replacement: bytes) -> None:
-        """Look for a value from here on, in every coding, if it has a word of 4 letters or digits."""
+    def learn(self, value: bytes, replacement: bytes, *, is_loose: bool = False) -> None:
+        """Look for a value from here on, in every coding, if it has a word of 4 letters or digits.
+
+        Args:
+            is_loose: only its looks speak against it: the first to be forgotten.
+        """
         if value == replacement or len(value) < MIN_BYTES or self._replacements.get(value) == replacement:
             return
         if value in self._values:
             self._forget(value)
         words = self._values[value] = []
+        if is_loose:
+            self._loose[value] = None
         self._replacements[value] = replacement
         self.generation += 1
         for text, stand_in in _variants(value, replacement).items():
@@ -141,11 +148,13 @@ class Known:
                     yield from _at(text, start + at, self._by_gram.get(word[at : at + _GRAM], ()))
 
     def _forget_oldest(self) -> None:
-        for value in list(self._values)[: MAX_VALUES // 10]:
+        n = MAX_VALUES // 10
+        for value in list(self._loose)[:n] or list(self._values)[:n]:
             self._forget(value)
 
     def _forget(self, value: bytes) -> None:
         del self._replacements[value]
+        self._loose.pop(value, None)
         for word in self._values.pop(value):
             self._by_word.pop(word, None)
             self._by_gram.pop(word[:_GRAM], None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from captures.leaves import Coding, JsonPath, Leaf, form_leaves
 from captures.redact.inputs import column_of, is_placeholder, placeholder
 from captures.redact.policy import Need, plain_key
-from captures.redact.writing import written
+from captures.redact.writing import packed, written
 
 _FORM = re.compile(rb"[\w.\[\]%+-]{1,200}=[^\s{}<>\"'&]*+(?:&[\w.\[\]%+-]{1,200}=[^\s{}<>\"'&]*+)*\s*")
 _NAMES, _VALUES = ("name", "key", "field", "id", "header"), ("value", "content", "val")
@@ -54,6 +54,10 @@ def names_beside(leaves: Iterable[Leaf]) -> dict[JsonPath, str]:
 
 def in_place(new: bytes, leaf: Leaf, raw: bytes) -> bytes:
     """Write a replacement over a leaf."""
+    if leaf.coding is Coding.MSGPACK_INT:
+        if not new.isdigit():
+            return packed(placeholder(column_of(new[8:-2].decode()), "number") if is_placeholder(new) else new)
+        return packed(int(new))
     if leaf.is_text or new.isdigit():
         # A document in a string is escaped twice; stand-ins need no escape there.
         return written(new, leaf.coding, raw)

@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from captures.redact.rules import KEY_RULES, SECRET_HEADERS, VERSION
 
-_NOT_ALNUM = re.compile(r"[^a-z0-9*]+")
+_NOT_ALNUM = re.compile(r"[^\w*]+|_+")
 
 
 class Class(Enum):
@@ -52,13 +52,15 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a name says of its values."""
+    """What a name says of its values; where it ``is_silent``, no rule knows the name, and only their looks speak."""
 
     klass: Class
     need: Need = Need.ANY
+    is_silent: bool = False
 
 
 KEPT = Rule(Class.KEEP)
+_SILENT = Rule(Class.KEEP, is_silent=True)
 _RULES = {name: Rule(Class(klass), Need(need)) for name, (klass, need, _) in KEY_RULES.items()}
 _PATTERNS = [(re.compile(pattern), _RULES[name]) for name, (_, _, pattern) in KEY_RULES.items()]
 
@@ -116,7 +118,7 @@ class Policy:
             return Rule(Class.CRED, Need.TYPED)
         if _is_in(plain, self.added.get("keys", ())):
             return Rule(Class.SECRET)
-        return next((rule for pattern, rule in _PATTERNS if pattern.fullmatch(plain)), KEPT)
+        return next((rule for pattern, rule in _PATTERNS if pattern.fullmatch(plain)), _SILENT)
 
     def _find_header(self, name: str) -> Rule:
         if _is_in(name, self.kept.get("headers", ())):

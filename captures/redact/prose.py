@@ -25,12 +25,18 @@ MAX_REMEMBERED_BYTES = 256
 _MAX_TEXT_WITH_BASE64 = 4 << 20
 
 KEY = re.compile(rb"(?<![\w.\-])([A-Za-z_][\w.\-]{1,63}+)(?:\\*[\"'\]])*+\s{0,3}[:=]")
+_QUOTED_KEY = re.compile(rb"\"([A-Za-z_][\w.\-]{1,63})\"\s{0,3}:")
 _VALUE = re.compile(
     rb"\s{0,3}(?:\\*\"(?P<double>(?:[^\"\\\r\n<>]|\\/){3,8192})|'(?P<single>[^'\\\r\n<>]{3,8192})"
     rb"|(?P<bare>[A-Za-z0-9_\-+/=.~%!$*]{3,8192}+))"
 )
 _ELEMENT = re.compile(
     rb"<(?:[\w.-]+:)?(?P<key>[A-Za-z_][\w.-]{1,63})(?:\s[^<>]{0,512})?>(?P<value>[^<>\s][^<>]{2,4095})</"
+)
+# XML-RPC and property lists: ``<name>token</name><value><string>…``, ``<key>token</key><string>…``.
+_NAMED_ELEMENT = re.compile(
+    rb"<(?:name|key)>(?P<key>[A-Za-z_][\w.-]{1,63})</(?:name|key)>\s{0,64}(?:<value>\s{0,64})?<string>"
+    rb"(?P<value>[^<>\s][^<>]{2,4095})</string>"
 )
 _ELEMENT_NAME = re.compile(rb"</(?:[\w.-]+:)?([A-Za-z_][\w.-]{1,63})>")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -61,6 +67,8 @@ class Prose:
     def binary(self, data: bytes) -> bytes:
         """Return bytes that are no text without known values and tokens; the length stays."""
         edits = [*self._known(data), *self._by_looks(data)]
+        if not self._censor.is_dull(_QUOTED_KEY.findall(data)):
+            edits += self._pair_edits(data, _QUOTED_KEY)
         if not edits:
             return data
         of = self._censor.pseudonyms.of
@@ -71,13 +79,13 @@ class Prose:
     def _pairs(self, text: bytes, *, is_dull: bool) -> bytes:
         if not is_dull and not self._censor.is_dull(KEY.findall(text)):
             text = edited(text, self._pair_edits(text))
-        if b"</" in text and not self._censor.is_dull(_ELEMENT_NAME.findall(text)):
+        if b"</" in text and (b"<string>" in text or not self._censor.is_dull(_ELEMENT_NAME.findall(text))):
             text = edited(text, self._element_edits(text))
         return text
 
-    def _pair_edits(self, text: bytes) -> Iterator[Edit]:
+    def _pair_edits(self, text: bytes, keys: re.Pattern[bytes] = KEY) -> Iterator[Edit]:
         end = 0
-        for name in KEY.finditer(text):
+        for name in keys.finditer(text):
             key = name[1].decode()
             # The value of a dull name may hold a pair itself: ``next=/cb?code=…``.
             if name.start() < end or self._censor.policy.of_key(key).klass is Class.KEEP:
@@ -91,11 +99,17 @@ class Prose:
         plain = unquote_to_bytes(raw) if b"%" in raw else raw
         if self._censor.policy.of_key(key).need is Need.CODE:
             need = Need.CODE
+        elif not is_bare and self._is_asked_for(key):
+            need = Need.TYPED
         else:
             need = Need.TOKEN if is_bare and not self._is_typed(key, plain) else Need.NO_WORD
         new = self._censor.named(key, plain, f"text {key}", at_least=need)
         if new is not None:
             yield start, start + len(raw), written(new, Coding.PERCENT if plain != raw else Coding.RAW, raw)
+
+    def _is_asked_for(self, key: str) -> bool:
+        """What a browser sends under the name of a password is one even as a word; pages label fields so."""
+        return self._censor.is_sent and self._censor.policy.of_key(key).need is Need.TYPED
 
     def _is_typed(self, key: str, value: bytes) -> bool:
         """A password has no shape; in running text it is taken for one where it is no name in a program."""
@@ -103,9 +117,10 @@ class Prose:
         return is_secret and len(value) >= 6 and any(byte in b"0123456789" for byte in value) and value[:1] != b"."
 
     def _element_edits(self, text: bytes) -> Iterator[Edit]:
-        for match in _ELEMENT.finditer(text):
+        for match in (*_ELEMENT.finditer(text), *_NAMED_ELEMENT.finditer(text)):
             key = match["key"].decode()
-            new = self._censor.named(key, match["value"].strip(), f"element {key}", at_least=Need.NO_WORD)
+            need = Need.TYPED if self._is_asked_for(key) else Need.NO_WORD
+            new = self._censor.named(key, match["value"].strip(), f"element {key}", at_least=need)
             if new is not None:
                 yield match.start("value"), match.end("value"), written(new, Coding.HTML, match["value"])
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from captures.records import Event, EventType, Opcode, Peer
+from captures.redact.binary import BinaryRedactor, is_packed
 from captures.redact.bodies import BodyRedactor, changed, made_event
 from captures.redact.censor import Censor, Finding
 from captures.redact.headers import HeaderRedactor
@@ -57,7 +58,8 @@ class Redactor:
         self._prose = Prose(self.censor)
         self._structure = Structure(self.censor, self._prose)
         self._headers = HeaderRedactor(self.censor, self._prose, self._structure)
-        self._bodies = BodyRedactor(self.censor, self._prose, self._structure)
+        self._binary = BinaryRedactor(self._prose, self._structure)
+        self._bodies = BodyRedactor(self.censor, self._structure, self._binary)
         self._open: dict[int, OpenExchange] = {}
 
     def facts(self, facts: dict[str, object]) -> dict[str, object]:
@@ -153,11 +155,11 @@ class Redactor:
         is_sent = fields["sender"] == Peer.CLIENT
         self._look_at(f"{self._exchange(event).place} message {'sent' if is_sent else 'received'}", is_sent=is_sent)
         data: bytes = fields["data"]
-        if fields["opcode"] == Opcode.TEXT or (data and is_text(b"", data)):
+        if fields["opcode"] == Opcode.TEXT or (data and not is_packed(data) and is_text(b"", data)):
             whole = without_open_end(data) if len(data) < (fields.get("size_bytes") or 0) else data
             yield changed(event, data=self._structure.message(whole))
         else:
-            yield changed(event, data=self._prose.binary(data))
+            yield changed(event, data=self._binary.redacted(data))
 
     def _control(self, event: Event, fields: dict[str, Any]) -> Iterator[Event]:
         self._look_at(f"{self._exchange(event).place} ping", is_sent=fields["sender"] == Peer.CLIENT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-VERSION = 2
+VERSION = 3
 """Grows with every change of what is written here; part of a policy's digest."""
 
 # Name · class, need · pattern of the whole plain key. The first that fits decides.
@@ -30,6 +30,8 @@ KEY_RULES: dict[str, tuple[str, str, str]] = {
         (
             r".*(?:password|passwd|passphrase|passcode|passwort|kennwort)(?:confirm|confirmation|again|repeat|new|old|[0-9])?"
             r"|(?:.*(?:user|login|db|my|new|old|current|j))?(?:pwd|pass)|secretanswer|securityanswer"
+            r"|motdepasse|mdp|contrase(?:ñ|n)a|clave|senha|wachtwoord|parola|hasło|haslo|heslo|jelszó|jelszo|salasana"
+            r"|lösenord|losenord|passord|adgangskode|şifre|sifre|пароль|密码|密碼|口令|パスワード|비밀번호"
         ),
     ),
     "codes": (
@@ -45,6 +47,7 @@ KEY_RULES: dict[str, tuple[str, str, str]] = {
         "any",
         (
             r".*(?:secret|apikey|accesskeyid|accesskey|secretkey|privatekey|signingkey|authkey|subscriptionkey|credentials?)"
+            r"|(?:recovery|backup|scratch|rescue)codes?|mnemonic|seedphrase|recoveryphrase"
             r"|(?:proxy)?authorization|samlrequest|samlresponse|clientassertion|assertion|codeverifier|licen[cs]ekey"
         ),
     ),
@@ -62,7 +65,8 @@ KEY_RULES: dict[str, tuple[str, str, str]] = {
         "token",
         (
             r"session|sid|ssid|state|code|auth|.*key|jti|sig|challenge|token.*|.*session|.*auth|authn?|otk|sso|relaystate"
-            r"|fcparams|facetid|serverdata|shdf|credential.*|secret.*"
+            r"|fcparams|facetid|serverdata|shdf|credential.*|secret.*|auth.*|.*jwt.*|seed|verify|verification|confirm"
+            r"|confirmation|activate|activation|invit(?:e|ation)|join|magic(?:link)?|unsubscribe|.*reset.*"
         ),
     ),
     "mail": ("personal", "mail", r".*e?mail(?:address|addr)?"),
@@ -81,6 +85,16 @@ KEY_RULES: dict[str, tuple[str, str, str]] = {
         (
             r"(?:first|last|given|family|middle|full|sur|maiden)name|cardholder(?:name)?|nameoncard"
             r"|street(?:address)?(?:line)?[12]?|addressline[1-3]|(?:billing|shipping|home|postal)address"
+        ),
+    ),
+    "identifiers": (
+        "keep",
+        "any",
+        (
+            r".*(?:id|ids|uid|uuid|guid|hash|hashes|digest|checksum|integrity|etag|fingerprint|sha|sha1|sha256|sha512|md5|crc"
+            r"|id2|version|revision|rev|commit|build|release|cursor|cursors|offset|slug|name|names|src|href|file|filename|path"
+            r"|query|icon|image|color|class|classname|type|format|date|time|timestamp|locale|language|timezone|useragent"
+            r"|publickey|publishablekey|sitekey|traceparent|tracestate|next|previous|prev|before|after)"
         ),
     ),
     "host": ("personal", "ip", r"ip|ipaddr|ipaddress|remoteaddr|remoteaddress|clientip|userip|realip|forwardedfor"),

@@ -18,13 +18,13 @@ from captures.leaves import (
     path_leaves,
     unescape,
 )
+from captures.redact.beside import beside_passwords
 from captures.redact.censor import Censor, Edit, edited
-from captures.redact.detect import is_random, meets
-from captures.redact.inputs import is_placeholder
+from captures.redact.detect import is_random
+from captures.redact.drawn import drawn_strings, is_drawn
 from captures.redact.naming import in_place, is_form, keys_of, last_key, names_beside, query_leaves
-from captures.redact.policy import Class, Need, plain_key
-from captures.redact.prose import KEY, Prose
-from captures.redact.rules import USER_KEYS
+from captures.redact.policy import Class, Need
+from captures.redact.prose import KEY, Prose, decoded_base64
 from captures.redact.writing import in_percent, written
 
 _FORM_TYPE = b"application/x-www-form-urlencoded"
@@ -32,6 +32,14 @@ _PASSWORD_INPUT = re.compile(rb"<input\b[^<>]{0,2048}type\s*=\s*[\"']?password\b
 _VALUE = re.compile(rb"\bvalue\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s\"'>]+))", re.IGNORECASE)
 _ENVELOPE_BYTES = 64
 _RECORD_SEPARATOR = b"\x1e"
+_SCRIPTS = frozenset({b"application/javascript", b"text/javascript", b"application/x-javascript", b"text/ecmascript"})
+_LISTED = re.compile(
+    rb"(?P<quote>[\"'])(?P<key>[A-Za-z_][\w.-]{1,63})(?P=quote)\s{0,3},\s{0,3}(?P<q2>[\"'])(?P<value>[!#-&(-~]{8,8192})(?P=q2)"
+)
+_URL = re.compile(rb"(?:[a-z][a-z0-9+.-]{1,15}:/)?/|[?#]")
+_MAX_DEPTH = 4
+_MIN_INNER_BYTES = 8
+"""Values inside of values that are taken apart, and the shortest that is."""
 
 
 class Structure:
@@ -40,6 +48,7 @@ class Structure:
     def __init__(self, censor: Censor, prose: Prose) -> None:
         self._censor = censor
         self._prose = prose
+        self._depth = 0
 
     def body(self, content_type: bytes, text: bytes) -> bytes:
         """Return a decoded text body without its secrets."""
@@ -53,10 +62,13 @@ class Structure:
         elif kind in (b"text/html", b"application/xhtml+xml"):
             text = self._leaves(html_leaves(text), text, "html")
             text = edited(text, self._password_inputs(text))
+            text = edited(text, self._listed(text))
         elif kind == b"text/event-stream":
             return self.lines(text)
         elif kind.endswith((b"ndjson", b"jsonl", b"json-seq")):
             return b"".join(self.message(line) for line in text.splitlines(keepends=True))
+        elif kind in _SCRIPTS:
+            text = edited(text, self._listed(text))
         text = self._prose.redacted(text)
         return in_percent(text) if kind == _FORM_TYPE else text
 
@@ -64,8 +76,10 @@ class Structure:
         """Return a message without its secrets: JSON, bare, in an envelope (``42["event",{…}]``) or several in one."""
         records = text.split(_RECORD_SEPARATOR) if _RECORD_SEPARATOR in text else [text]
         if is_dull := self._censor.is_dull(KEY.findall(text)):
-            return self._prose.redacted(text, is_dull=is_dull)
-        return self._prose.redacted(_RECORD_SEPARATOR.join(map(self._json, records)))
+            new = self._prose.redacted(text, is_dull=is_dull)
+        else:
+            new = self._prose.redacted(_RECORD_SEPARATOR.join(map(self._json, records)))
+        return edited(new, self._drawn(new))
 
     def lines(self, text: bytes) -> bytes:
         """Return whole lines of an event stream without their secrets."""
@@ -73,7 +87,12 @@ class Structure:
         for line in text.splitlines(keepends=True):
             name, colon, data = line.partition(b":")
             parts.append(name + colon + self._json(data) if colon and name == b"data" else line)
-        return self._prose.redacted(b"".join(parts))
+        new = self._prose.redacted(b"".join(parts))
+        return edited(new, self._drawn(new))
+
+    def document(self, leaves: list[Leaf], data: bytes) -> bytes:
+        """Return a document in another notation than JSON without its secrets, whose leaves are given."""
+        return self._leaves(leaves, data, "document")
 
     def url(self, raw: bytes) -> bytes:
         """Return an absolute or relative URL without its secrets."""
@@ -122,12 +141,13 @@ class Structure:
     def _leaves(self, leaves: list[Leaf], text: bytes, kind: str) -> bytes:
         if not leaves:
             return text
-        names = names_beside(leaves) if kind == "json" else {}
+        is_document = kind in ("json", "document")
+        names = names_beside(leaves) if is_document else {}
         # Who a password is of comes first: the same field may be personal as well, but then it must be typed.
-        edits = list(self._beside_passwords(leaves, text)) if self._censor.is_sent else []
+        edits = list(beside_passwords(self._censor, leaves, text)) if self._censor.is_sent else []
         for leaf in leaves:
             edits += self._edit(leaf, text, kind, names)
-        if kind == "json":
+        if is_document:
             edits += self._known_numbers(leaves, text, {start for start, _, _ in edits})
         return edited(text, edits)
 
@@ -154,34 +174,53 @@ class Structure:
             if new is not None:
                 yield leaf.start, leaf.end, in_place(new, leaf, raw)
                 return
+        if kind != "json":
+            yield from self._unnamed(leaf, value, raw, where)
 
-    def _beside_passwords(self, leaves: list[Leaf], text: bytes) -> Iterator[Edit]:
-        """Beside a password stands who it is of: that becomes an input too."""
-        groups: dict[JsonPath, list[Leaf]] = {}
-        for leaf in leaves:
-            groups.setdefault(leaf.path[:-1] if len(leaf.path) > 1 else (), []).append(leaf)
-        for group in groups.values():
-            typed = [leaf for leaf in group if self._is_password(leaf)]
-            others = [leaf for leaf in group if leaf.is_text and leaf.value and leaf not in typed]
-            users = [leaf for leaf in others if USER_KEYS.fullmatch(plain_key(last_key(leaf.path)))]
-            for leaf in (users or (others if len(others) == 1 else ())) if typed else ():
-                yield from self._user_edit(leaf, text[leaf.start : leaf.end])
+    def _unnamed(self, leaf: Leaf, value: bytes, raw: bytes, where: str) -> Iterator[Edit]:
+        """A value whose name says nothing may be a document or a URL, or may have been drawn."""
+        new = self._inner(value, is_coded=value != raw)
+        if new == value and leaf.is_text:
+            new = self._looked_at(last_key(leaf.path), value, where) or value
+        if new != value:
+            yield leaf.start, leaf.end, in_place(new, leaf, raw)
 
-    def _is_password(self, leaf: Leaf) -> bool:
-        rule = self._censor.policy.of_key(last_key(leaf.path))
-        if not leaf.is_text and not leaf.value.isdigit():
-            return False
-        return rule.klass is Class.CRED and rule.need is Need.TYPED and meets(leaf.value, Need.TYPED)
+    def _inner(self, value: bytes, *, is_coded: bool) -> bytes:
+        """Return a value that is a document or a URL itself, or is written in another coding, without its secrets."""
+        if self._depth >= _MAX_DEPTH or len(value) < _MIN_INNER_BYTES:
+            return value
+        self._depth += 1
+        try:
+            if looks_like_json(value):
+                return self.message(value)
+            if b"=" in value and _URL.match(value):
+                return self.url(value)
+            return self._prose.redacted(value, depth=1) if is_coded else value
+        finally:
+            self._depth -= 1
 
-    def _user_edit(self, leaf: Leaf, raw: bytes) -> Iterator[Edit]:
-        key = last_key(leaf.path)
-        if is_placeholder(leaf.value) or leaf.coding is Coding.HTML:
-            return
-        new = self._censor.replaced(leaf.value, Class.CRED, f"beside a password, {key}", key=key)
-        if new is None:
-            # The password is a stand-in of another redaction: who it is of is none yet, or is one too.
-            return
-        yield leaf.start, leaf.end, written(new, leaf.coding, raw)
+    # By their looks.
+
+    def _looked_at(self, key: str, value: bytes, where: str) -> bytes | None:
+        """Return the stand-in of a value that was drawn under a name that no rule knows."""
+        if not is_drawn(value) or not self._censor.policy.of_key(key).is_silent or decoded_base64(value) is not None:
+            return None
+        return self._censor.replaced(value, Class.SECRET, f"{where}, looks drawn", is_loose=True)
+
+    def _drawn(self, text: bytes) -> Iterator[Edit]:
+        for start, end, key in drawn_strings(text):
+            name = key.decode("utf-8", "replace") if key else ""
+            new = self._looked_at(name, text[start:end], f"text {name}".rstrip())
+            if new is not None:
+                yield start, end, new
+
+    def _listed(self, text: bytes) -> Iterator[Edit]:
+        """A program may name a value in the place before it: ``setItem("token", "…")``."""
+        for match in _LISTED.finditer(text):
+            key = match["key"].decode()
+            new = self._censor.named(key, match["value"], f"text {key}", at_least=Need.TOKEN)
+            if new is not None:
+                yield *match.span("value"), new
 
     def _password_inputs(self, text: bytes) -> Iterator[Edit]:
         for tag in _PASSWORD_INPUT.finditer(text):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
+from typing import cast
 from urllib.parse import quote
+
+import msgpack
 
 from captures.leaves import Coding
 from captures.redact.inputs import PLACEHOLDER
@@ -35,4 +38,10 @@ def written(plain: bytes, coding: Coding, raw: bytes) -> bytes:
     if coding is Coding.JSON_STRING:
         text = json.dumps(plain.decode("utf-8", "surrogateescape"), ensure_ascii=False)
         return text.encode("utf-8", "surrogateescape")[1:-1]
-    return plain
+    return packed(plain) if coding is Coding.MSGPACK_STRING else plain
+
+
+def packed(value: bytes | int) -> bytes:
+    """Write a text or number in MessagePack, where a leaf's place holds its header too."""
+    plain = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+    return cast("bytes", msgpack.packb(plain, unicode_errors="surrogateescape"))

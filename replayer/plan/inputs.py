@@ -40,9 +40,23 @@ def find_inputs(raw: bytes, *, is_json: bool) -> Iterator[InputSpan]:
     for match in PLACEHOLDER.finditer(raw):
         column, coding = match[1].decode(), (match[2] or b"").decode()
         start, end = match.span()
-        if coding == "number":
+        if head := _messagepack_head(raw, start, end):
+            codec = Codec.MSGPACK_INT if coding == "number" else Codec.MSGPACK_STRING
+            yield InputSpan(start - head, end, column, codec)
+        elif coding == "number":
             yield InputSpan(start - 1, end + 1, column, Codec.RAW)  # In quotes that go with it.
         elif coding == "base64":
             yield InputSpan(start, end, column, Codec.BASE64)
         else:
             yield InputSpan(start, end, column, Codec.JSON_STRING if is_json else Codec.RAW)
+
+
+def _messagepack_head(raw: bytes, start: int, end: int) -> int:
+    """Return how many bytes before a text are the head of a MessagePack string of its length; 0: none are.
+
+    Source: MessagePack specification, "str format family".
+    """
+    size = end - start
+    if size < 32 and raw[max(0, start - 1) : start] == bytes((0xA0 | size,)):
+        return 1
+    return 2 if 32 <= size < 256 and raw[max(0, start - 2) : start] == bytes((0xD9, size)) else 0

@@ -8,12 +8,14 @@ import html
 import json
 import secrets
 import string
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 import brotli
+import msgpack
 import zstandard
 
 from captures.redact.shapes import luhn_digit, mod_97
@@ -91,6 +93,20 @@ def bodies(key: str, value: str) -> dict[str, tuple[str, bytes]]:
         "text": ("text/plain", f'hello {key}="{value}" there'.encode()),
         "ndjson": ("application/x-ndjson", f'{{"n":1}}\n{{"{key}":"{in_json}"}}\n'.encode()),
         "no type": ("", f'{{"{key}": "{in_json}"}}'.encode()),
+        "msgpack": ("application/msgpack", msgpack.packb({"a": [{"n": 7, key: value}]})),
+        "json in a form": (
+            "application/x-www-form-urlencoded",
+            f"a=1&payload={quote_plus(json.dumps({'user': {key: value}}))}".encode(),
+        ),
+        "url in a form": (
+            "application/x-www-form-urlencoded",
+            f"a=1&next={quote(f'/cb?x=1&{key}=' + quote(value, safe=''), safe='')}".encode(),
+        ),
+        "xml-rpc": (
+            "text/xml",
+            f"<member><name>{key}</name><value><string>{in_html}</string></value></member>".encode(),
+        ),
+        "gzip of its own": ("application/octet-stream", gzip.compress(inner.encode())),
         "base64 in json": (
             "application/json",
             json.dumps({"state_blob": base64.b64encode(json.dumps({key: value}).encode()).decode()}).encode(),
@@ -106,6 +122,10 @@ def messages(key: str, value: str) -> dict[str, bytes]:
         "socket.io": f'42/chat,7["login",{document}]'.encode(),
         "sockjs": f"a[{json.dumps(document)}]".encode(),
         "signalr": f"{document}\x1e{{}}\x1e".encode(),
+        "msgpack": msgpack.packb({"type": "auth", "args": {key: value}}),
+        "gzip": gzip.compress(document.encode()),
+        "zlib": zlib.compress(document.encode()),
+        "json after its length": struct.pack(">I", len(document)) + document.encode(),
         "stomp": f"CONNECT\nhost:shop\n\n{document}\0".encode(),
     }
 

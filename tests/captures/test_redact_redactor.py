@@ -326,7 +326,7 @@ def test_placeholders_are_found_in_values() -> None:
         "user_password",
         "new_password",
         "input_2fa_code",
-        "input",
+        "input_e3f57848",
     ]
     assert identities_csv(["user", "password"]) == "user,password\n"
 
