@@ -130,7 +130,10 @@ class Entries:
             target=target,
             http_version=version or http_version_of(response.get("httpVersion"), "HTTP/1.1"),
             request_headers=headers,
-            request_body=self._bodies.request(_map(request.get("postData")), _encoding(headers), opened.where),
+            # HTTP Toolkit puts what is no text into _content.
+            request_body=self._bodies.request(
+                _map(request.get("postData") or request.get("_content")), _encoding(headers), opened.where
+            ),
             start_ns=self._start_ns(entry, opened),
             request_end_ns=0,
         )

@@ -14,7 +14,7 @@ from captures.convert.tape import LAST_WALL_NS, Tape
 from captures.records import Exchange, Message, Opcode, Peer, Socket
 
 _CLIENT, _SERVER = int(Peer.CLIENT), int(Peer.SERVER)
-_PEERS: dict[object, int] = {"send": _CLIENT, "request": _CLIENT, "outgoing": _CLIENT}
+_PEERS: dict[object, int] = dict.fromkeys(("send", "sent", "request", "outgoing", "client"), _CLIENT)
 _OPCODES = {1: Opcode.TEXT, 2: Opcode.BINARY, 9: Opcode.PING, 10: Opcode.PONG}
 _CLOSE_OPCODE = 8
 _REASON_CHARS = 1024
@@ -79,6 +79,8 @@ class Sockets:
     def socket(self, opened: Opened, exchange: Exchange, entry: dict[str, Any]) -> Socket:
         """The socket of an exchange, but for its messages."""
         open_ns = exchange.end_ns or exchange.response_start_ns or exchange.request_end_ns
+        if not opened.n_messages and "_webSocketMessages" not in entry and "_rushhour" not in entry:
+            self._losses.add("sockets without their messages, which this exporter leaves out", opened.where)
         if opened_after_ns := duration_ns_of(_map(entry.get("_rushhour")).get("openedAfter")):
             open_ns = exchange.start_ns + opened_after_ns
         headers = exchange.response_headers

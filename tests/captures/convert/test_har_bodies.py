@@ -103,3 +103,9 @@ def test_a_body_over_the_limit_is_cut_and_its_size_kept(tmp_path: Path) -> None:
     assert body.data == data[:KEPT_BYTES]
     assert body.size_bytes == len(data)
     assert conversion.not_held == ["bodies of which only the first 16 MiB are kept: 1 (first: entry 1)"]
+
+
+def test_a_binary_request_body_of_http_toolkit_is_found(tmp_path: Path) -> None:
+    content = {"text": base64.b64encode(b"\x00\xff").decode(), "size": 2, "encoding": "base64"}
+    made = entry(request={"method": "POST", "_content": content, "_requestBodyStatus": "discarded:not-representable"})
+    assert exchange_of(imported(write_har(tmp_path / "one.har", made))[0]).request_body.data == b"\x00\xff"

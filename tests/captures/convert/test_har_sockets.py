@@ -80,3 +80,13 @@ def test_what_is_no_message_does_no_harm(junk: Any, tmp_path: Path) -> None:
     assert found is not None
     assert found.messages[0].data == b"x"
     assert conversion.not_held
+
+
+def test_a_socket_whose_messages_the_exporter_leaves_out_is_told_of(tmp_path: Path) -> None:
+    made = socket([], _webSocketClose={"code": 1000})
+    _, conversion = imported(write_har(tmp_path / "none.har", made))
+    assert conversion.not_held == []
+    del made["_webSocketMessages"]
+    capture, conversion = imported(write_har(tmp_path / "left_out.har", made))
+    assert exchange_of(capture).socket is not None
+    assert conversion.not_held == ["sockets without their messages, which this exporter leaves out: 1 (first: entry 1)"]
