@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),
     "scan": ("captures.redact.cli", "scan", "Look for secrets that are left in a capture."),
     "redact": ("captures.redact.cli", "redact", "Take the secrets out of a capture."),
+    "golden": ("golden.cli", "golden", "Check a golden capture against its target, or record it again."),
     "scenarios": ("demo.catalogue", "scenarios", "List ready runs: purpose, users, duration, command."),
     "demo": ("demo.cli", "demo", "See it all: record a session of the demo, replay it, get a verdict."),
     "doctor": ("rushhour", "doctor", "Check this machine, and say how to mend what is missing."),

@@ -29,6 +29,8 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     INVALID = 4
     INCONCLUSIVE = 5
+    CHANGED = 6
+    """Of ``golden check``: the target's contract is another than the recorded one."""
     INTERRUPTED = 130
 
 

@@ -67,7 +67,7 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
         RushhourError: what is wrong and what to do next.
     """
     own = [parse_threshold(expr, origin=origin) for expr, origin in options.judge.thresholds]
-    directory = options.out or _default_directory(options.name or options.capture.stem)
+    directory = options.out or default_directory(options.name or options.capture.stem)
     _check_directory(directory)
     gathered = gather(options)
     capture, plan, users = gathered.capture, gathered.plan, gathered.users
@@ -267,7 +267,8 @@ def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _default_directory(name: str) -> Path:
+def default_directory(name: str) -> Path:
+    """Return where a run goes that nobody named: ``runs/<time>-<name>``, which does not exist."""
     stamp = datetime.now(UTC).astimezone().strftime("%Y%m%d-%H%M%S")
     directory = RUNS_DIRECTORY / f"{stamp}-{name}"
     n_tries = 1

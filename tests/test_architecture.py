@@ -20,6 +20,7 @@ STOREYS = {
     "recorder": {"recorder", "analysis", "captures"},
     "replayer": {"replayer", "analysis", "captures"},
     "demo": {"demo", "recorder", "replayer", "analysis", "captures"},
+    "golden": {"golden", "recorder", "replayer", "analysis", "captures"},
 }
 
 # Rooms that decide: told the time, the random generator and the bytes, so that tests need neither loop nor sleep.
@@ -56,6 +57,8 @@ PURE = (
     "captures/records.py",
     "captures/units.py",
     "recorder/translate.py",
+    "golden/causes.py",
+    "golden/differences.py",
     "replayer/load/**/*.py",
     "replayer/plan/**/*.py",
     "replayer/pool/assignment.py",

@@ -15,7 +15,7 @@ import pytest
 import rushhour
 from tests.commands import ROOT, run_rushhour
 
-OURS = ("analysis", "captures", "demo", "recorder", "replayer")
+OURS = ("analysis", "captures", "demo", "golden", "recorder", "replayer")
 HEAVY = (
     "asyncio",
     "httptools",

@@ -27,7 +27,14 @@ _HOSTS = re.compile(r"--(.*-)?(host|target|url|origin|scope|map|resolve|proxy|ad
 # A replay may find the machine that runs the tests too slow; what counts is that it gets as far as a verdict.
 _VERDICTS = {0, 1, 4, 5}
 # Two copies of one short run hold too little for a comparison to decide.
-_EXIT_CODES = {"replay": _VERDICTS, "demo": _VERDICTS, "compare": {0, 5}, "doctor": {0, 1}, "scan": {0, 1}}
+_EXIT_CODES = {
+    "replay": _VERDICTS,
+    "demo": _VERDICTS,
+    "compare": {0, 5},
+    "golden": _VERDICTS,
+    "doctor": {0, 1},
+    "scan": {0, 1},
+}
 
 
 def _short_visit(arguments: list[str]) -> list[str]:
@@ -43,8 +50,12 @@ def _short_recording(arguments: list[str]) -> list[str]:
     return duration if {"--headless", "--no-browser", "--reverse"} & set(arguments) else [*duration, "--headless"]
 
 
+def _quick_check(arguments: list[str]) -> list[str]:
+    return [] if "check" not in arguments or {"-h", "--for"} & set(arguments) else ["--users", "2", "--for", "2s"]
+
+
 # What an example is given on top, so that it comes to an end by itself and soon.
-_SHORTER = {"demo": _short_visit, "record": _short_recording, "replay": _quick_replay}
+_SHORTER = {"demo": _short_visit, "record": _short_recording, "replay": _quick_replay, "golden": _quick_check}
 
 
 def _walk(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
@@ -56,7 +67,7 @@ def _walk(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
         yield (*path, name)
 
 
-COMMANDS = [(name,) for name in rushhour.COMMANDS]
+COMMANDS = [*((name,) for name in rushhour.COMMANDS), ("golden", "check"), ("golden", "update")]
 
 
 def _command(path: tuple[str, ...]) -> click.Command:
@@ -146,6 +157,8 @@ class Workshop:
 
     def _provide(self, argument: str) -> None:
         path = self.directory / argument
+        if argument.startswith("captures/golden/"):
+            self._provide_golden(path)
         if path.exists():
             return
         if argument.endswith(".rush"):
@@ -156,6 +169,13 @@ class Workshop:
             path.touch()
         elif argument.endswith(".json"):
             path.write_text(_NO_LOGIN)
+
+    def _provide_golden(self, directory: Path) -> None:
+        """Make a golden of the first three seconds of the demo's, as it was before any example."""
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        cut = run_rushhour("edit", str(self._capture), "-o", "market.rush", "--to", "3s", cwd=directory)
+        assert cut.returncode == 0, cut.stderr
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +194,14 @@ def workshop(golden: Path, finished_run: Path, demo_target: Target, tmp_path: Pa
     return Workshop(tmp_path, capture=golden, run=finished_run, url=demo_target.url)
 
 
-_NEEDS_BROWSER = {"record"}
+_NEEDS_BROWSER = {("record",), ("golden", "update")}
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, id=" ".join(path), marks=[pytest.mark.browser] if path[0] in _NEEDS_BROWSER else [])
+        pytest.param(path, id=" ".join(path), marks=[pytest.mark.browser] if path in _NEEDS_BROWSER else [])
         for path in COMMANDS
     ],
 )

@@ -19,7 +19,7 @@ from tests.commands import ROOT, run_rushhour
 
 pytestmark = pytest.mark.process
 
-PACKAGES = ("analysis", "captures", "demo", "recorder", "replayer")
+PACKAGES = ("analysis", "captures", "demo", "golden", "recorder", "replayer")
 
 
 @pytest.fixture(scope="module")

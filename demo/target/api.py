@@ -12,7 +12,7 @@ from starlette.routing import Route
 from demo.target.accounts import Grant, csrf_token, is_account, is_password
 from demo.target.asking import COOKIE, Denied, check_csrf, count, fields_of, note, session_of, text_field, visitor
 from demo.target.house import House, Order
-from demo.target.market import NAMES, SYMBOLS
+from demo.target.market import NAMES, SYMBOLS, to_json
 
 MAX_QUANTITY = 100_000
 _KEPT_ORDERS = 100_000
@@ -78,7 +78,7 @@ class Api:
     async def quotes(self, request: Request) -> Response:
         """``GET /api/quotes``: all quotes."""
         visitor(self._house, request)
-        return _json(self._house.frame().quotes_json)
+        return _json(self._named(self._house.frame().quotes_json))
 
     async def quote(self, request: Request) -> Response:
         """``GET /api/quotes/{symbol}``: one quote with its order book."""
@@ -89,7 +89,12 @@ class Api:
         if row is None:
             raise Denied(404, "no such symbol")
         depth = self._house.market.depth(symbol, frame.tick)
-        return JSONResponse({**row, "name": NAMES[symbol], "bids": depth["bids"], "asks": depth["asks"]})
+        document = {**row, "name": NAMES[symbol], "bids": depth["bids"], "asks": depth["asks"]}
+        return _json(self._named(to_json(document).encode()))
+
+    def _named(self, quotes: bytes) -> bytes:
+        """Name the last price as the version of the API does."""
+        return quotes if self._house.settings.api_version == 1 else quotes.replace(b'"last":', b'"price":')
 
     async def indices(self, request: Request) -> Response:
         """``GET /api/indices``."""

@@ -8,6 +8,7 @@
 ``DEMO_TOKEN_TTL``       ``300s``    life of the bearer token and of the ticket for the socket
 ``DEMO_RATE_LIMIT``      ``100/s``   API requests per token, twice as many at once; ``off``
 ``DEMO_DEFLATE``         ``off``     ``on``: offer permessage-deflate
+``DEMO_API``             ``1``       ``2``: another contract, in which a quote's ``last`` is called ``price``
 ``DEMO_LATENCY``         ``0``       added to every answer, upgrade and acknowledgement
 ``DEMO_STALL``           ``0``       nothing is answered for so long; ``2s@1s``: from 1 s after the first request on
 ``DEMO_ERROR_RATE``      ``0``       share of API requests that end with 500, 0 to 1
@@ -55,6 +56,7 @@ class Settings:
         rate_limit_per_s: API requests per token and second, or None for no limit.
         tick_ns: time between two snapshots, at least 10 ms.
         offers_deflate: whether sockets may be compressed.
+        api_version: 1, or 2: in its REST answers a quote's ``last`` is called ``price``.
         faults: what goes wrong on purpose from the start; the admin route changes it later.
     """
 
@@ -65,6 +67,7 @@ class Settings:
     token_ttl_ns: int = 300 * NS_PER_S
     rate_limit_per_s: float | None = 100.0
     offers_deflate: bool = False
+    api_version: int = 1
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
@@ -72,6 +75,8 @@ class Settings:
             raise SettingsError(f"a tick of {self.tick_ns} ns is too short: at least 10ms")
         if self.token_ttl_ns < NS_PER_S:
             raise SettingsError(f"a token life of {self.token_ttl_ns} ns is too short: at least 1s")
+        if self.api_version not in (1, 2):
+            raise SettingsError(f"there is no API {self.api_version}: 1 or 2")
         if self.rate_limit_per_s is not None and self.rate_limit_per_s <= 0:
             raise SettingsError("a rate limit of 0/s lets nobody in: give more, or off")
 
@@ -92,6 +97,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         token_ttl_ns=read.duration_ns("DEMO_TOKEN_TTL", defaults.token_ttl_ns),
         rate_limit_per_s=read.rate_limit("DEMO_RATE_LIMIT", defaults.rate_limit_per_s),
         offers_deflate=read.switch("DEMO_DEFLATE", default=defaults.offers_deflate),
+        api_version=read.whole("DEMO_API", defaults.api_version),
         faults=read.faults(),
     )
 

@@ -80,7 +80,7 @@ def render(report: Report, console: Console) -> None:
             console.print(Text(f"  {line}"), soft_wrap=True)
         console.print(Text(f"  {_ADVICE}"), soft_wrap=True)
     _render_reasons(report, console)
-    console.print(Text(_conclusion(report), style="red" if report.n_unexplained else "green"))
+    console.print(Text(conclusion(report), style="red" if report.n_unexplained else "green"))
 
 
 _COLUMNS = (("step", 4), ("what", 20), ("recorded", 8), ("live", 8), ("values", 6), ("new", 3), ("same", 4))
@@ -137,13 +137,13 @@ def _messages(report: Report) -> Table:
 
 def _unexplained(report: Report) -> list[str]:
     lines = [
-        f"step {step.step}, {printable(step.what)}: {_sentence(difference)}"
+        f"step {step.step}, {printable(step.what)}: {difference_text(difference)}"
         for step in report.steps
         for difference in step.differences
         if not difference.is_explained
     ]
     lines += [
-        f"{printable(each.name)} on {printable(each.route)}: {_sentence(difference)}"
+        f"{printable(each.name)} on {printable(each.route)}: {difference_text(difference)}"
         for each in report.messages
         for difference in each.differences
         if not difference.is_explained
@@ -151,7 +151,8 @@ def _unexplained(report: Report) -> list[str]:
     return [*lines, *map(printable, report.lost)]
 
 
-def _sentence(difference: Difference) -> str:
+def difference_text(difference: Difference) -> str:
+    """Say in one clause how an answer or message differs."""
     place = f"{printable(difference.place)} " if difference.place else ""
     recorded, live = printable(difference.recorded), printable(difference.live)
     match difference.aspect:
@@ -181,7 +182,8 @@ def _render_reasons(report: Report, console: Console) -> None:
         console.print(Text(f"  and {len(reasons) - _MAX_EXPLAINED} more reasons; --json lists them all"))
 
 
-def _conclusion(report: Report) -> str:
+def conclusion(report: Report) -> str:
+    """Say in one sentence what a verification came to."""
     n_steps = len(report.steps)
     if report.n_unexplained:
         return f"{report.n_unexplained} of the differences in {n_steps} steps are not explained"

@@ -20,7 +20,7 @@ from replayer.options.run import ReplayOptions
 from replayer.preparation import announcements, assignments_of, prepare
 from replayer.verify.playing import play
 from replayer.verify.rendering import render, to_document
-from replayer.verify.reporting import Reporter
+from replayer.verify.reporting import Report, Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +43,20 @@ def verify(options: ReplayOptions, *, policy: Path | None, talk: Console, result
     Raises:
         RushhourError: there was nothing to play, or the target is refused; nothing was sent.
     """
+    report = verified(options, policy=policy, talk=talk)
+    if options.as_json:
+        results.print(json.dumps(to_document(report), indent=2), markup=False, highlight=False, soft_wrap=True)
+    else:
+        render(report, results)
+    return ExitCode.FAIL if report.n_unexplained else ExitCode.PASS
+
+
+def verified(options: ReplayOptions, *, policy: Path | None, talk: Console) -> Report:
+    """Play one session at recorded speed, and return how it compares with its recording.
+
+    Raises:
+        RushhourError: as ``verify``.
+    """
     prepared = prepare(options)
     for sentence in announcements(prepared):
         shown = printable(sentence.replace("replaying", "verifying", 1))
@@ -51,12 +65,7 @@ def verify(options: ReplayOptions, *, policy: Path | None, talk: Console, result
     reporter = Reporter(load_capture(options.capture), plan, plan.scripts[0], show=shower(policy))
     (assignment,) = assignments_of(options, prepared)
     played = play(assignment)
-    report = reporter.report(played.witness, played.measured, target=prepared.targets[0].origin)
-    if options.as_json:
-        results.print(json.dumps(to_document(report), indent=2), markup=False, highlight=False, soft_wrap=True)
-    else:
-        render(report, results)
-    return ExitCode.FAIL if report.n_unexplained else ExitCode.PASS
+    return reporter.report(played.witness, played.measured, target=prepared.targets[0].origin)
 
 
 def shower(policy: Path | None) -> Callable[[str, Any], str]:

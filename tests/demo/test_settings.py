@@ -23,6 +23,7 @@ def test_every_variable_is_read() -> None:
         "DEMO_TOKEN_TTL": "20s",
         "DEMO_RATE_LIMIT": "2.5/s",
         "DEMO_DEFLATE": "on",
+        "DEMO_API": "2",
         "DEMO_LATENCY": "300ms",
         "DEMO_STALL": "2s@1.5s",
         "DEMO_ERROR_RATE": "10%",
@@ -43,6 +44,7 @@ def test_every_variable_is_read() -> None:
         token_ttl_ns=20_000_000_000,
         rate_limit_per_s=2.5,
         offers_deflate=True,
+        api_version=2,
         faults=faults,
     )
 
@@ -68,6 +70,7 @@ def test_the_rate_limit_can_be_switched_off() -> None:
         ("DEMO_ERROR_RATE", "1.5"),
         ("DEMO_ERROR_RATE", "nan"),
         ("DEMO_REFUSE_UPGRADES", "2"),
+        ("DEMO_API", "3"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_one_sentence(name: str, text: str) -> None:
