@@ -12,8 +12,10 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
 
@@ -139,9 +141,7 @@ class Worker:
             self._begin(t0_ns)
             await self._over
         except Exception as exc:  # The worker's top frame: whatever went wrong here is ours and ends the run.
-            link.send(
-                Kind.FAILED, {"text": str(exc) if isinstance(exc, ReplayError) else f"{type(exc).__name__}: {exc}"}
-            )
+            link.send(Kind.FAILED, {"text": str(exc) if isinstance(exc, ReplayError) else _without_values(exc)})
             return
         finally:
             await self._close()
@@ -417,6 +417,13 @@ class Worker:
             connection.expire(now_ns)
         else:
             self.watch(connection)
+
+
+def _without_values(exc: BaseException) -> str:
+    """Say what an error of ours is and where; its own words may quote what the target sent."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(exc).__name__}{where}"
 
 
 def _peak_kib() -> int:

@@ -122,12 +122,11 @@ class Meter:
 
     def keep(self, record: StepRecord, *, is_sampled: bool) -> None:
         """Keep a whole step where its user is sampled, or where it is among the first failures of its kind."""
-        if not is_sampled:
+        if self.wants(record.series, record.outcome):
             kind = (record.series, record.outcome)
-            n_kept = self._kept.get(kind, 0)
-            if record.outcome == "ok" or n_kept >= KEPT_FAILURES:
-                return
-            self._kept[kind] = n_kept + 1
+            self._kept[kind] = self._kept.get(kind, 0) + 1
+        elif not is_sampled:
+            return
         self._slot.steps.append(record)
 
     def has_room(self) -> bool:
@@ -135,7 +134,7 @@ class Meter:
         return len(self._slot.steps) < KEPT_STEPS_PER_S
 
     def wants(self, series: SeriesKey, outcome: str) -> bool:
-        """Tell whether a record of an unsampled user would be kept, so that none is made for nothing."""
+        """Tell whether a record is among the first failures of its kind, which are kept whoever has them."""
         return outcome != "ok" and self._kept.get((series, outcome), 0) < KEPT_FAILURES
 
     def take_slot(self, second: int, gauges: dict[str, int], cpu_ns: int) -> SecondSlot:

@@ -6,13 +6,15 @@ through ``take_answer``: one with a head that was found good before, and nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from analysis.slots import StepRecord
 from analysis.verification import STATUS
 from replayer import failures
 from replayer.user.answers import decoded
-from replayer.user.checks import check_head, check_size
+from replayer.user.checks import check_head, check_size, media_type
+from replayer.user.exhibits import Exhibits, said
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
@@ -20,6 +22,9 @@ from replayer.user.meter import KEPT_STEPS, Recorder
 from replayer.user.port import Connection, Run
 from replayer.user.refresh import Refresher
 from replayer.user.slots import Answer, Mint
+
+_PLAIN_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+_-]{1,60}|no content type")
+"""What a media type looks like that may be shown: a header's value is the server's, and may be anything."""
 
 
 class Outcomes:
@@ -220,7 +225,8 @@ class Outcomes:
     ) -> None:
         key = (recorder or self.script.recorders[index]).key
         meter = self._run.meter
-        if not self._is_sampled and not meter.wants(key, outcome):
+        is_wanted = meter.wants(key, outcome)
+        if not self._is_sampled and not is_wanted:
             return
         start_ns = self._run.start_ns
         record = StepRecord(
@@ -235,15 +241,33 @@ class Outcomes:
             status=status,
             detail=detail,
         )
+        if is_wanted:
+            self._exhibit(record, max(0, end_ns - actual_ns))
         meter.keep(record, is_sampled=self._is_sampled)
         self._n_kept += 1
         if self._n_kept >= KEPT_STEPS or not meter.has_room():
             self._is_sampled = False
 
+    def _exhibit(self, record: StepRecord, took_ns: int) -> None:
+        """Add to the record of a failure what people need to understand it; secrets are replaced."""
+        run, script = self._run, self.script.script
+        if run.exhibits is None:
+            run.exhibits = Exhibits(run.plan, run.key)
+        step = script.steps[record.step]
+        sent = script.steps[step.reply_to] if step.reply_to >= 0 else step
+        record.request = run.exhibits.request(script, sent)
+        record.slots = run.exhibits.slots(self.script, sent, self.memory.values)
+        record.recorded = run.exhibits.recorded(script, step)
+        record.detail = record.detail or said(record.outcome, record.status, took_ns)
+
 
 def _seen(connection: Connection) -> str:
     """What was seen instead, without a value of the answer's body."""
-    content_type = connection.head.content_type.decode("latin-1") or "no content type"
-    said = f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"
+    content_type = media_type(connection.head.content_type).decode("latin-1") or "no content type"
+    if _PLAIN_TYPE.fullmatch(content_type) is None:
+        content_type = "a content type that is none"
+    answer = f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"
     waits = next((value for name, value in connection.head.headers if name == b"retry-after"), None)
-    return said if waits is None else f"{said}, Retry-After: {waits.decode('latin-1')[:40]}"
+    if waits is None:
+        return answer
+    return f"{answer}, Retry-After: {waits.decode('latin-1') if waits.isdigit() else 'no number of seconds'}"

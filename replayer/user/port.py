@@ -18,6 +18,7 @@ from replayer.wire.heads import Head
 from replayer.wire.sse import EventReader
 
 if TYPE_CHECKING:
+    from replayer.user.exhibits import Exhibits
     from replayer.user.storm import Storms
 
 
@@ -133,6 +134,7 @@ class Run:
         at_end: what a user does whose script is over.
         request_ns: ``deadlines.request_ns``, at hand.
         storms: what the run's storms have in common; None where there are none.
+        exhibits: makes what is kept of failures, once there is one.
         lease_until_ns: until when the worker may send without asking its port (monotonic ns).
     """
 
@@ -154,3 +156,4 @@ class Run:
     at_end: AtEnd = AtEnd.END
     lease_until_ns: int = 0
     storms: Storms | None = None
+    exhibits: Exhibits | None = None
