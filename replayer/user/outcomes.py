@@ -23,8 +23,13 @@ from replayer.user.port import Connection, Run
 from replayer.user.refresh import Refresher
 from replayer.user.slots import Answer, Mint
 
-_PLAIN_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+_-]{1,60}|no content type")
-"""What a media type looks like that may be shown: a header's value is the server's, and may be anything."""
+_KNOWN_TYPES = re.compile(
+    r"text/(?:html|plain|css|javascript|xml|csv|event-stream)"
+    r"|application/(?:json|(?:problem|ld|vnd\.api)\+json|javascript|xml|xhtml\+xml|octet-stream|pdf|zip|x-ndjson|graphql"
+    r"|grpc|msgpack|x-www-form-urlencoded)"
+    r"|image/(?:png|jpeg|gif|svg\+xml|webp|avif|x-icon)|font/(?:woff2?|ttf|otf)|(?:audio|video)/(?:mpeg|mp4|webm|ogg)"
+)
+"""Media types that may be shown: a header's value is the server's, and may be anything."""
 
 
 class Outcomes:
@@ -264,8 +269,8 @@ class Outcomes:
 def _seen(connection: Connection) -> str:
     """What was seen instead, without a value of the answer's body."""
     content_type = media_type(connection.head.content_type).decode("latin-1") or "no content type"
-    if _PLAIN_TYPE.fullmatch(content_type) is None:
-        content_type = "a content type that is none"
+    if _KNOWN_TYPES.fullmatch(content_type) is None and content_type != "no content type":
+        content_type = "an unusual content type"
     answer = f"status {connection.head.status}, {content_type}, {connection.body_bytes} bytes"
     waits = next((value for name, value in connection.head.headers if name == b"retry-after"), None)
     if waits is None:

@@ -95,7 +95,7 @@ def test_a_generator_that_stands_still_is_invalid_and_no_slow_target(
     tmp_path: Path, every_ms: int, held_ms: int, limit: str
 ) -> None:
     tape = Tape()
-    for number in range(40):
+    for number in range(16):
         tape.get("/poll", at_ms=number * 50, took_ms=1, answer_json={"n": 1})
     capture = write_capture(tmp_path / "polls.rush", tape)
     command = (sys.executable, "-m", "tests.starved", str(every_ms), str(held_ms))
