@@ -44,6 +44,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "compare",
         "Say whether runs are slower than a baseline, and how sure.",
     ),
+    "gate": (
+        "replayer.gate_cli",
+        "gate",
+        "Replay against two targets in turns, and compare them.",
+    ),
+    "calibrate": (
+        "analysis.calibrate_cli",
+        "calibrate",
+        "Write thresholds that fit a target, from runs of the same build.",
+    ),
     "errors": ("analysis.errors_cli", "errors", "Show what failed in a run, each kind with the first that were seen."),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),
     "edit": ("captures.edit.cli", "edit", "Make a capture of parts of others: filter, trim, merge."),

@@ -11,7 +11,7 @@ Source: measurement method §5.4, point 4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import ceil, floor, log10
 from typing import Any
 
@@ -20,7 +20,7 @@ from analysis.comparison import FLOOR_MS
 from analysis.evaluate import Outcome, Result, point_of
 from analysis.evidence import evidence_for, is_planned
 from analysis.resampling import median
-from analysis.run import Run
+from analysis.run import Run, RunFacts
 from analysis.series import GENERATOR, Stat, Unit
 from analysis.thresholds import DEFAULTS, Origin, Subject, Threshold
 from analysis.verdict import judge, thresholds_of
@@ -64,6 +64,7 @@ class Calibration:
         target, capture_sha256, plan_sha256, users, host: of the runs behind them.
         date: of the newest of them, ISO 8601.
         runs: their directories.
+        limits: the thresholds as they were written; what was changed since is not among them.
     """
 
     target: str
@@ -73,11 +74,12 @@ class Calibration:
     date: str
     host: str
     runs: tuple[str, ...]
+    limits: tuple[str, ...] = ()
     file: str = ""
 
     def to_body(self) -> dict[str, Any]:
         """Return it as TOML, JSON and run files hold it."""
-        return {**asdict(self), "runs": list(self.runs)}
+        return {**asdict(self), "runs": list(self.runs), "limits": list(self.limits)}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Calibration:
@@ -86,7 +88,7 @@ class Calibration:
         Raises:
             TypeError, KeyError: it is something else.
         """
-        return cls(**{**body, "runs": tuple(body["runs"])})
+        return cls(**{**body, "runs": tuple(body["runs"]), "limits": tuple(body["limits"])})
 
     def doubts(self, run: Run) -> list[str]:
         """Say why the limits are not those of a run, one clause each; empty where they are."""
@@ -96,8 +98,33 @@ class Calibration:
             ("capture", self.capture_sha256[:8], facts.capture.sha256[:8]),
             ("plan", self.plan_sha256[:8], facts.plan_sha256[:8]),
             ("number of users", str(self.users), str(facts.users_planned)),
+            ("machine", self.host, host_of(facts)),
         )
         return [f"another {what} ({theirs} and not {ours})" for what, theirs, ours in pairs if theirs != ours]
+
+
+def host_of(facts: RunFacts) -> str:
+    """Return the machine that a run was made on."""
+    return str(facts.environment.get("host", "unknown"))
+
+
+def calibration_from_toml(table: object, *, file: str) -> Calibration:
+    """Return what ``calibration_to_toml`` wrote, with the name of its file.
+
+    Raises:
+        ConfigError: the table is something else.
+    """
+    names = {each.name for each in fields(Calibration)} - {"file"}
+    if isinstance(table, dict) and table.keys() == names and all(_is_sound(name, table[name]) for name in names):
+        return Calibration.from_body({**table, "file": file})
+    hint = "take the table out to use the limits as your own, or calibrate again"
+    raise ConfigError(f"{file}: the table [calibration] is none that rushhour calibrate writes", hint)
+
+
+def _is_sound(name: str, value: object) -> bool:
+    if name in ("runs", "limits"):
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, int if name == "users" else str) and not isinstance(value, bool)
 
 
 def calibrate(
@@ -173,7 +200,7 @@ def rounded_up(value: float) -> float:
     return float(f"{ceil(value / step - 1e-9) * step:.10g}")
 
 
-def calibration_of(runs: Sequence[NamedRun]) -> Calibration:
+def calibration_of(runs: Sequence[NamedRun], limits: Sequence[CalibratedLimit]) -> Calibration:
     """Return where the limits of some runs come from."""
     facts = runs[0].run.facts
     return Calibration(
@@ -182,8 +209,9 @@ def calibration_of(runs: Sequence[NamedRun]) -> Calibration:
         plan_sha256=facts.plan_sha256,
         users=facts.users_planned,
         date=max(each.run.facts.started_at for each in runs),
-        host=str(facts.environment.get("host", "unknown")),
+        host=host_of(facts),
         runs=tuple(each.name for each in runs),
+        limits=tuple(each.expr for each in limits),
     )
 
 

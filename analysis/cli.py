@@ -20,7 +20,7 @@ Examples:
   rushhour report runs/latest
   rushhour report runs/latest --json
   rushhour report runs/latest --format junit --format csv
-  rushhour report runs/latest --print markdown >> "$GITHUB_STEP_SUMMARY"
+  rushhour report runs/latest --print markdown
 """
 
 
@@ -43,8 +43,8 @@ Examples:
 def report(run_dir: Path, formats: tuple[str, ...], printed: str | None, as_json: bool) -> None:
     """Rebuild summary.json and report.html of RUN_DIR, and every other output it has, and print the verdict.
 
-    Exits with 0 whatever the verdict was, and with 2 where the run is damaged or has no end; what can be read is
-    reported even then.
+    Exits with 0 whatever the verdict was, and with 2 where the run is damaged or has no end, or an output cannot be
+    written; what can be read is reported even then.
     """
     from rich.console import Console
 
@@ -60,9 +60,9 @@ def report(run_dir: Path, formats: tuple[str, ...], printed: str | None, as_json
         click.echo(_text(judged, printed or "json"), nl=False)
     else:
         render_terminal(judged.summary, Console(), directory=run_dir)
-    for sentence in judged.run.damage:
+    for sentence in (*judged.run.damage, *judged.unwritten):
         _log.warning("%s", sentence)
-    if judged.run.damage:
+    if judged.run.damage or judged.unwritten:
         raise SystemExit(int(ExitCode.USAGE))
 
 

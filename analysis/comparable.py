@@ -20,6 +20,7 @@ LOAD_OPTIONS = (
     "read-only",
     "storm",
     "on-loss",
+    "warmup",
 )
 """Options that decide what is sent when; where they differ, the target was asked for something else."""
 _MACHINE = {

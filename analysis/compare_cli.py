@@ -40,11 +40,9 @@ def compare(
     """
     from rich.console import Console
 
-    from analysis.baseline import GATED
     from analysis.comparing import compare_directories, subjects_of
 
-    gated = subjects_of(metric) or GATED
-    compared = compare_directories(runs, base, gated=gated)
+    compared = compare_directories(runs, base, gated=subjects_of(metric))
     code = conclude(compared, Console(), as_json=as_json, allow_inconclusive=allow_inconclusive)
     raise SystemExit(int(code))
 
@@ -60,7 +58,7 @@ def conclude(compared: Compared, console: Console, *, as_json: bool, allow_incon
 
     code = exit_code_of(compared)
     log = logging.getLogger(__name__)
-    for sentence in (*compared.invalid, *compared.baseline.warnings):
+    for sentence in compared.baseline.warnings:
         log.warning("%s", sentence)
     if code is ExitCode.INCONCLUSIVE and allow_inconclusive:
         log.warning("the comparison is inconclusive (exit code 0 by --allow-inconclusive)")
@@ -68,5 +66,5 @@ def conclude(compared: Compared, console: Console, *, as_json: bool, allow_incon
     if as_json:
         click.echo(json.dumps(to_json(compared, code), indent=2, ensure_ascii=True, allow_nan=False))
     else:
-        render_compared(compared.verdict, compared.baseline.to_body(), console)
+        render_compared(compared.verdict, compared.baseline.to_body(), console, invalid=compared.invalid)
     return code

@@ -8,9 +8,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from analysis.baseline import COMPARED_STATS, GATED, Baseline, compare_runs
+from analysis.baseline import COMPARED_STATS, Baseline, compare_runs
 from analysis.comparable import NamedRun, check_comparable, check_ended, check_load
 from analysis.comparison import Change
+from analysis.gates import default_gates
 from analysis.resampling import Chooser
 from analysis.run import Ended, Run, RunFacts, read_run
 from analysis.thresholds import Subject, Threshold, parse_subject
@@ -81,6 +82,19 @@ def subjects_of(texts: Sequence[str]) -> tuple[Subject, ...]:
     return subjects
 
 
+def times_of(texts: Sequence[str]) -> tuple[Subject, ...]:
+    """Read which times are to get a limit.
+
+    Raises:
+        ConfigError: it is no statistic, or no quantile.
+    """
+    subjects = tuple(map(parse_subject, texts))
+    for subject in subjects:
+        if subject.quantile is None:
+            raise ConfigError(f"--metric: {subject} is no quantile", "write a time such as http p95")
+    return subjects
+
+
 def make_chooser() -> Chooser:
     """Return a random generator that always draws the same."""
     return Random(SEED)
@@ -96,10 +110,11 @@ def read_runs(directories: Sequence[Path]) -> list[NamedRun]:
     return [NamedRun(name=str(path), run=read_run(path)) for path in dict.fromkeys(directories)]
 
 
-def compare_directories(
-    runs: Sequence[Path], base: Sequence[Path], *, gated: Sequence[Subject] = GATED, also: Sequence[Subject] = ()
-) -> Compared:
+def compare_directories(runs: Sequence[Path], base: Sequence[Path], *, gated: Sequence[Subject] = ()) -> Compared:
     """Compare runs with a baseline.
+
+    Args:
+        gated: what decides, ``default_gates`` where nobody said.
 
     Raises:
         ConfigError: they cannot be compared, or a run of the baseline cannot be trusted.
@@ -108,9 +123,8 @@ def compare_directories(
     ours = read_runs(runs)
     theirs = _trusted_base(base)
     warnings = check_comparable(theirs, ours)
-    found = compare_runs(
-        [each.run for each in theirs], [each.run for each in ours], make_chooser, gated=gated, also=also
-    )
+    sides = [each.run for each in theirs], [each.run for each in ours]
+    found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides))
     baseline = Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
     invalid = tuple(f"{each.name}: {why}" for each in ours for why in distrust(each.run))
     return Compared(baseline=baseline, runs=tuple(ours), invalid=invalid)
@@ -139,7 +153,8 @@ def baseline_for(run: Run, directory: Path, base: Sequence[Path], thresholds: Se
     theirs = _trusted_base(base)
     warnings = check_comparable(theirs, [NamedRun(name=str(directory), run=run)])
     own = [threshold.subject for threshold in thresholds if threshold.limit.factor is not None]
-    found = compare_runs([each.run for each in theirs], [run], make_chooser, gated=() if own else GATED, also=own or ())
+    sides = [each.run for each in theirs], [run]
+    found = compare_runs(*sides, make_chooser, gated=() if own else default_gates(*sides), also=own)
     return Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
 
 

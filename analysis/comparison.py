@@ -4,8 +4,8 @@ A time has *regressed* where the interval of the ratio lies above 1, the ratio a
 above the floor; *improved* is the mirror image. It is *ok* where the interval ends below 1 + tolerance, or where even
 its end is less than the floor away. All else is *inconclusive*, and says how many more runs would probably tell.
 
-A share has regressed where the interval of the difference lies above 0 and the difference above the floor; it is ok
-where the difference is not above the floor.
+A share has regressed where the interval of the difference lies above 0, the difference above the floor, and more than
+half of the runs are worse by more than the floor; it is ok where the difference is not above the floor.
 
 Source: measurement method §5.4; Kalibera & Jones, Quantifying Performance Changes with Effect Size Confidence
 Intervals (2012).
@@ -68,7 +68,7 @@ class Comparison:
         base, runs: the statistic of each run, None where it measured nothing.
         base_value, run_value: median over the runs; of a share the whole side's.
         change: ratio − 1, or the difference of a share in percentage points; None without values.
-        low, high: its 95 % interval.
+        low, high: its interval; level: how sure (0–1), 95 % unless many times decide.
         tolerance: ratio above 1 that is allowed; 0 of a share.
         floor: in ``unit``; of a share percentage points.
         is_low: the runs carry little.
@@ -86,6 +86,7 @@ class Comparison:
     change: float | None = None
     low: float | None = None
     high: float | None = None
+    level: float = 0.95
     tolerance: float = 0.0
     floor: float = 0.0
     outcome: Change = Change.INCONCLUSIVE
@@ -146,8 +147,8 @@ def _more_runs(effect: float, low: float, high: float, allowed: float, n: int) -
     """Return how many more runs bring the end of the interval to the side of the limit that it has to be on.
 
     An interval shrinks with the root of the number of runs: of half-width h (of the logarithm) with n runs, a distance
-    d to the limit needs n·(h/d)² runs. Worked: +10 % (95 % CI −10 %..+34 %), limit +20 %, 4 runs: h = 0.2, d = 0.087,
-    22 runs in all, 18 more.
+    d to the limit needs n·(h/d)² runs. Worked: +10 % (95 % CI −10 %..+34 %), limit +20 %, 4 runs: h = 0.199,
+    d = 0.087, 21 runs in all, 17 more.
     """
     if n < MIN_RUNS:
         return MIN_RUNS + 1 - n
@@ -174,10 +175,21 @@ def compare_shares(known: Comparison, base: tuple[int, int], runs: tuple[int, in
         high=100 * high,
         drawn=Drawn.ANSWERS,
     )
+    if change > known.floor and low > 0:
+        return _regressed_in_most(known)
     if change > known.floor:
-        return replace(known, outcome=Change.REGRESSED) if low > 0 else replace(known, more_runs=_more_answers(known))
+        return replace(known, more_runs=_more_answers(known))
     is_better = high < 0 and -change > known.floor
     return replace(known, outcome=Change.IMPROVED if is_better else Change.OK)
+
+
+def _regressed_in_most(known: Comparison) -> Comparison:
+    """Let one bad run of several not stand for all: its answers failed together, not each by itself."""
+    worst = (known.base_value or 0.0) + known.floor
+    n_worse = sum(value is not None and value > worst for value in known.runs)
+    if 2 * n_worse > len(known.runs):
+        return replace(known, outcome=Change.REGRESSED)
+    return replace(known, more_runs=1, note=f"only {n_worse} of {len(known.runs)} runs are worse")
 
 
 def _more_answers(known: Comparison) -> int:
@@ -208,7 +220,7 @@ def sentence(known: Comparison) -> str:
     sides = f"{len(known.runs)} vs {len(known.base)} runs"
     interval = "no interval, "
     if known.low is not None and known.high is not None:
-        interval = f"95% CI {_change(known.low, known.unit)}..{_change(known.high, known.unit)}, "
+        interval = f"{100 * known.level:.3g}% CI {_change(known.low, known.unit)}..{_change(known.high, known.unit)}, "
     points = " points" if known.unit is Unit.PERCENT else ""
     change = "" if known.change is None else f": {_change(known.change, known.unit)}{points}"
     extras = [_limit(known)]

@@ -1,15 +1,16 @@
 """From a run directory to its verdict and its outputs: ``summary.json``, ``report.html`` and those of ``Format``.
 
 Each is replaced whole or not at all, and all of them follow from the run file alone. Formats that a directory has
-already are always written again, so that no two files of it tell different stories.
+already are always written again, so that no two files of it tell different stories. What cannot be written takes
+nothing from the verdict: it is told in ``Judged.unwritten``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from analysis.run import RUN_FILE, Judging, Run, append_judging, read_run
 from analysis.summary import summarise
 from analysis.thresholds import Threshold
 from analysis.verdict import Verdict, judge, thresholds_of
-from captures.errors import ConfigError
+from captures.errors import ConfigError, ReplayError
 
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
@@ -30,11 +31,16 @@ REPORT_FILE = "report.html"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A run, its verdict, and the summary of both."""
+    """A run, its verdict, and the summary of both.
+
+    Attributes:
+        unwritten: which outputs are missing or old, and what to do, in sentences.
+    """
 
     run: Run
     verdict: Verdict
     summary: dict[str, Any]
+    unwritten: tuple[str, ...] = ()
 
 
 def write_outputs(
@@ -57,7 +63,7 @@ def write_outputs(
         formats: outputs to be written besides summary and report.
 
     Raises:
-        ConfigError: the directory holds no run or cannot be written, or the baseline is none of it.
+        ConfigError: the directory holds no run, or the baseline is none of it.
         CaptureError: the run file is not one.
     """
     run = read_run(directory)
@@ -70,10 +76,20 @@ def write_outputs(
         baseline=compared.to_body() if compared is not None else None,
         calibrations=tuple(calibration.to_body() for calibration in calibrations),
     )
-    if run.is_complete and run.judging != judging:
-        append_judging(directory, judging)
+    unwritten = _remember(directory, run, judging)
+    return _write(directory, _judged(run, thresholds, judging), formats, unwritten)
+
+
+def _remember(directory: Path, run: Run, judging: Judging) -> list[str]:
+    """Store how a whole run is judged; return what hinders that, in sentences."""
+    is_new = run.is_complete and run.judging != judging
     run.judging = judging
-    return _write(directory, _judged(run, thresholds, judging), formats)
+    try:
+        if is_new:
+            append_judging(directory, judging)
+    except (ConfigError, ReplayError) as exc:
+        return [f"{exc}; rushhour report {directory} will judge the run by what it was judged by before"]
+    return []
 
 
 def rebuild_outputs(directory: Path, formats: Collection[Format] = ()) -> Judged:
@@ -83,7 +99,7 @@ def rebuild_outputs(directory: Path, formats: Collection[Format] = ()) -> Judged
         formats: outputs to be written besides summary, report, and what is there already.
 
     Raises:
-        ConfigError: the directory holds no run or cannot be written.
+        ConfigError: the directory holds no run.
         CaptureError: the run file is not one.
     """
     run = read_run(directory)
@@ -103,25 +119,35 @@ def _judged(run: Run, thresholds: Sequence[Threshold], judging: Judging) -> Judg
     return Judged(run=run, verdict=verdict, summary=summarise(run, verdict))
 
 
-def _write(directory: Path, judged: Judged, formats: Collection[Format]) -> Judged:
-    text = json.dumps(judged.summary, indent=2, ensure_ascii=False, allow_nan=False)
-    _replace(directory / SUMMARY_FILE, text + "\n")
-    _replace(directory / REPORT_FILE, render_html(judged.run, judged.summary))
+def _write(directory: Path, judged: Judged, formats: Collection[Format], unwritten: Sequence[str] = ()) -> Judged:
+    problems = list(unwritten)
+    for name, text in _texts(directory, judged, formats):
+        try:
+            _replace(directory / name, text)
+        except OSError as exc:
+            problems.append(f"cannot write {directory / name}: {exc.strerror}")
+    if problems:
+        problems.append(f"{RUN_FILE} is whole: rushhour report {directory} writes them again once there is room")
+    return replace(judged, unwritten=tuple(problems))
+
+
+def _texts(directory: Path, judged: Judged, formats: Collection[Format]) -> Iterator[tuple[str, str]]:
+    yield SUMMARY_FILE, json.dumps(judged.summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    yield REPORT_FILE, render_html(judged.run, judged.summary)
     for each in Format:
         if each in formats or (directory / each.file_name).exists():
-            _replace(directory / each.file_name, render(each, judged.run, judged.summary))
-    return judged
+            yield each.file_name, render(each, judged.run, judged.summary)
 
 
 def _replace(path: Path, text: str) -> None:
     """Write a file (0600) beside its place and move it there."""
     beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         beside.replace(path)
-    except OSError as exc:
-        hint = f"{RUN_FILE} is whole, rushhour report {path.parent} writes it again"
-        raise ConfigError(f"cannot write {path}: {exc.strerror}", hint) from exc
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

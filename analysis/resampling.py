@@ -106,4 +106,34 @@ def percentile_interval(draws: Sequence[float], level: float = 0.95) -> tuple[fl
     """Return the middle ``level`` (0–1) of some draws: its lowest and its highest."""
     ordered = sorted(draws)
     n, beyond = len(ordered), (1 - level) / 2
-    return ordered[min(n - 1, int(beyond * n))], ordered[max(0, ceil((1 - beyond) * n) - 1)]
+    return ordered[min(n - 1, int(beyond * n + 1e-9))], ordered[max(0, ceil((1 - beyond) * n - 1e-9) - 1)]
+
+
+def p_value(draws: Sequence[float], null: float = 1.0) -> float:
+    """Return how likely draws as far from ``null`` are where it is true, on either side; never 0.
+
+    With b of n draws on the far side of it: 2·(b + 1)/(n + 1), at most 1. Worked: 9 of 1999 give 0.01.
+
+    Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), §4.2.
+    """
+    n = len(draws)
+    n_beyond = min(sum(draw <= null for draw in draws), sum(draw >= null for draw in draws))
+    return min(1.0, 2 * (n_beyond + 1) / (n + 1))
+
+
+def holm_levels(p_values: Sequence[float], level: float = 0.95) -> list[float]:
+    """Return the level (0–1) of each interval so that all hold together, by Holm's step-down.
+
+    Of m p-values the smallest is held against α/m, the next against α/(m − 1), …; from the first that is above its
+    limit on all are held against that one. Worked: 0.001, 0.04 and 0.02 at 95 %: limits 0.05/3, 0.025, 0.025.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure (1979).
+    """
+    alpha, n = 1 - level, len(p_values)
+    levels = [level] * n
+    has_stopped, limit = False, alpha
+    for rank, place in enumerate(sorted(range(n), key=p_values.__getitem__)):
+        limit = limit if has_stopped else alpha / (n - rank)
+        has_stopped = has_stopped or p_values[place] > limit
+        levels[place] = 1 - limit
+    return levels

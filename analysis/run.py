@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any
@@ -332,10 +332,10 @@ def _take(run: Run, kind: int, body: Any) -> None:
         pairs = list(zip(keys[::2], keys[1::2], strict=True))
         run.add(Total(Grain(grain), slot_from_body(slot), pairs))
     elif kind == _Frame.END:
-        end = RunEnd(**{**body, "ended": Ended(body["ended"])})
+        end = RunEnd(**_known({**body, "ended": Ended(body["ended"])}, RunEnd))
         run.end = replace(end, lost_workers=tuple(end.lost_workers), notes=tuple(end.notes))
     elif kind == _Frame.JUDGING:
-        judging = Judging(**body)
+        judging = Judging(**_known(body, Judging))
         run.judging = replace(
             judging,
             thresholds=tuple((expr, origin) for expr, origin in judging.thresholds),
@@ -348,8 +348,15 @@ def _to_body(record: RunFacts | RunEnd) -> dict[str, Any]:
     return {name: value.value if isinstance(value, Enum) else value for name, value in body.items()}
 
 
+def _known(body: Mapping[str, Any], record: type) -> dict[str, Any]:
+    """Leave out what only a newer version knows."""
+    names = {each.name for each in fields(record)}
+    return {name: value for name, value in body.items() if name in names}
+
+
 def _facts_from(body: dict[str, Any]) -> RunFacts:
-    facts = RunFacts(**{**body, "capture": CaptureFacts(**body["capture"])})
+    capture = CaptureFacts(**_known(body["capture"], CaptureFacts))
+    facts = RunFacts(**_known({**body, "capture": capture}, RunFacts))
     return replace(
         facts,
         routes=tuple(facts.routes),

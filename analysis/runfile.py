@@ -16,6 +16,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ import zstandard
 
 from captures.errors import CaptureError, ConfigError, ReplayError
 
-MAGIC = b"RUSHRUN\x01"
+_NAME, VERSION = b"RUSHRUN", 1
+MAGIC = _NAME + bytes([VERSION])
 MAX_FRAME_BYTES = 64 << 20
 _HEAD = struct.Struct("!II")
 _LEVEL = 3
@@ -58,7 +60,13 @@ class FrameWriter:
     def append(self, kind: int, body: Any) -> None:
         """Write one frame; it is in the hands of the operating system when this returns."""
         payload = self._compressor.compress(msgpack.packb([kind, body], use_bin_type=True))
-        self._write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        end = os.lseek(self._fd, 0, os.SEEK_END)
+        try:
+            self._write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        except ReplayError:
+            with suppress(OSError):  # half a frame makes the file look damaged, which is then the truth
+                os.ftruncate(self._fd, end)
+            raise
 
     def sync(self) -> None:
         """Bring what was written to the disk."""
@@ -107,8 +115,7 @@ class FrameReader:
             ) from exc
         with file:
             size_bytes = os.fstat(file.fileno()).st_size
-            if file.read(len(MAGIC)) != MAGIC:
-                raise CaptureError(str(self.path), "not the run file of a replay", 0)
+            _check_magic(self.path, file.read(len(MAGIC)))
             offset = len(MAGIC)
             while offset < size_bytes:
                 head = file.read(_HEAD.size)
@@ -122,6 +129,15 @@ class FrameReader:
                     return
                 yield frame
                 offset += _HEAD.size + length
+
+
+def _check_magic(path: Path, magic: bytes) -> None:
+    if magic == MAGIC:
+        return
+    if magic[:-1] == _NAME and magic[-1] > VERSION:
+        problem = f"written by a newer Rushhour (format {magic[-1]}, this one reads {VERSION})"
+        raise CaptureError(str(path), problem, hint="pip install --upgrade rushhour, then report it again")
+    raise CaptureError(str(path), "not the run file of a replay", 0, "name a directory that a replay wrote")
 
 
 def _decode(payload: bytes, crc: int) -> tuple[int, Any] | None:

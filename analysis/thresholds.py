@@ -200,7 +200,8 @@ class _Parser:
 
     def _error(self, problem: str, at: int) -> ConfigError:
         shown, column = _printable(self._text), len(_printable(self._text[:at]))
-        return ConfigError(f"{self._origin}: {problem} (column {at + 1})\n  {shown}\n  {' ' * column}^")
+        where = self._origin.removeprefix(CALIBRATED_PREFIX)
+        return ConfigError(f"{where}: {problem} (column {at + 1})\n  {shown}\n  {' ' * column}^")
 
     def _peek(self) -> _Token:
         return self._tokens[self._next]
@@ -415,7 +416,7 @@ def check_routes(thresholds: Iterable[Threshold], routes: Sequence[str]) -> None
         for key, value in threshold.subject.labels:
             if key == "route" and value not in routes:
                 raise ConfigError(
-                    f"{threshold.origin}: the plan has no route {_printable(value)} ({_printable(threshold.expr)})",
+                    f"{threshold.source}: the plan has no route {_printable(value)} ({_printable(threshold.expr)})",
                     _known(value, routes) if routes else "it has no routes at all",
                 )
 

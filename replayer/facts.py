@@ -7,6 +7,7 @@ import platform
 from collections import Counter
 from collections.abc import Collection, Sequence
 from importlib import metadata
+from pathlib import Path
 
 from captures.units import NS_PER_S
 from replayer.checks import usable_cores
@@ -139,7 +140,9 @@ def environment(addresses: Collection[str]) -> dict[str, object]:
     return {
         "rushhour": _version("rushhour"),
         "python": platform.python_version(),
+        "host": platform.node(),
         "system": platform.platform(),
+        "cpu": _processor(),
         "cores": usable_cores(),
         "cores_of_machine": os.cpu_count() or 0,
         "uvloop": _version("uvloop"),
@@ -149,6 +152,7 @@ def environment(addresses: Collection[str]) -> dict[str, object]:
     }
 
 
+_CPU_INFO = Path("/proc/cpuinfo")
 _APART = frozenset({RouteKind.ASSET, RouteKind.ALONG})
 
 
@@ -163,6 +167,15 @@ def _steps_of(plan: Plan, script: Script) -> Counter[str]:
         elif step.kind is StepKind.SEND:
             steps["ws.reply"] += step.reply >= 0
     return steps
+
+
+def _processor() -> str:
+    """Return the name of the processor, or of its kind where the system does not tell."""
+    for line in _CPU_INFO.read_text(errors="replace").splitlines() if _CPU_INFO.is_file() else []:
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
 
 
 def _version(distribution: str) -> str:

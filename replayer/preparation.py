@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from analysis.comparing import check_baseline
 from analysis.run import CaptureFacts, RunFacts, prepare_directory
 from analysis.thresholds import Threshold, check_routes, in_force, parse_threshold
 from captures.errors import ConfigError
@@ -66,7 +67,8 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
     Raises:
         RushhourError: what is wrong and what to do next.
     """
-    own = [parse_threshold(expr, origin=origin) for expr, origin in options.judge.thresholds]
+    has_baseline = bool(options.judge.baseline)
+    own = [parse_threshold(expr, origin=origin, has_baseline=has_baseline) for expr, origin in options.judge.thresholds]
     directory = options.out or default_directory(options.name or options.capture.stem)
     _check_directory(directory)
     gathered = gather(options)
@@ -74,6 +76,8 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
     thresholds = in_force(own)
     check_routes(own, [route.name for route in plan.routes])
     _check_warmup(options, gathered)
+    if has_baseline:
+        check_baseline(options.judge.baseline, _planned_facts(options, gathered))
     before(directory)
     gate = _gate(options, gathered)
     targets = admit_targets(options, gathered, gate)
@@ -172,26 +176,40 @@ def trusts_clock(options: ReplayOptions, targets: Sequence[TargetSpec]) -> tuple
 
 def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
     """Return what is known about the run before it starts."""
-    gathered = prepared.gathered
-    capture, plan, populations = gathered.capture, gathered.plan, gathered.populations
     addresses = {address for target in prepared.targets for address in target.addresses}
-    pushes = push_facts(plan, users=gathered.users, trusts_clock=trusts_clock(options, prepared.targets))
-    planned = planned_steps(plan, populations)
-    planned["ws.push_lag"] = sum(bool(push["estimator"]) for push in pushes)
+    pushes = push_facts(
+        prepared.gathered.plan,
+        users=prepared.gathered.users,
+        trusts_clock=trusts_clock(options, prepared.targets),
+    )
+    planned = _planned_facts(options, prepared.gathered)
+    return replace(
+        planned,
+        environment=environment(addresses) | {"http": versions(prepared.targets)},
+        target=prepared.targets[0].origin,
+        workers=prepared.n_workers,
+        planned={**planned.planned, "ws.push_lag": sum(bool(push["estimator"]) for push in pushes)},
+        storms=storm_facts(prepared.storms),
+        pushes=tuple(pushes),
+        notes=prepared.notes,
+    )
+
+
+def _planned_facts(options: ReplayOptions, gathered: Gathered) -> RunFacts:
+    """Return what is known about the run before its target is looked for."""
+    capture, plan, populations = gathered.capture, gathered.plan, gathered.populations
     return RunFacts(
         capture=CaptureFacts(path=str(capture.path), sha256=capture.sha256, sessions=capture.n_sessions),
         plan_sha256=hashlib.sha256(gathered.encoded).hexdigest(),
         options=options.to_table(),
-        environment=environment(addresses) | {"http": versions(prepared.targets)},
+        environment={},
         started_at="",
-        target=prepared.targets[0].origin,
+        target="",
         users_planned=gathered.users,
-        workers=prepared.n_workers,
-        planned=planned,
+        workers=0,
+        planned=planned_steps(plan, populations),
         routes=tuple(route.name for route in plan.routes),
         dropped_origins=dict(plan.dropped_origins),
-        storms=storm_facts(prepared.storms),
-        pushes=tuple(pushes),
         sizes=tuple(size_facts(plan)),
         duration_planned_s=planned_duration_s(plan, populations),
         populations=tuple(
@@ -201,7 +219,6 @@ def facts_of(options: ReplayOptions, prepared: Prepared) -> RunFacts:
             )
             if load.name
         ),
-        notes=prepared.notes,
         warmup_s=options.judge.warmup_s,
     )
 

@@ -6,17 +6,21 @@ before GO.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from analysis.ci import formats_for, tell_ci
 from analysis.live import LiveView
-from analysis.outputs import SUMMARY_FILE, write_outputs
+from analysis.outputs import Judged, write_outputs
 from analysis.report.terminal import render_terminal
 from analysis.report.text import printable
 from analysis.run import Ended, RunEnd, RunWriter, open_run
@@ -47,6 +51,20 @@ _ANNOUNCED_CHARS = 2000
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A run that came to an end of some kind, and where it lies."""
+
+    directory: Path
+    judged: Judged
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The verdict's; whoever waits for the outputs must not take a pass without them for the whole truth."""
+        code = self.judged.verdict.exit_code
+        return ExitCode.INVALID if self.judged.unwritten and code is ExitCode.PASS else code
+
+
 def replay(options: ReplayOptions, *, talk: Console, results: Console, worker_main: str = WORKER_MAIN) -> int:
     """Replay a capture and return the exit code of its verdict.
 
@@ -58,23 +76,50 @@ def replay(options: ReplayOptions, *, talk: Console, results: Console, worker_ma
     Raises:
         RushhourError: there was no run; the target was sent nothing.
     """
+    played = play(options, talk=talk, worker_main=worker_main)
+    if played is None:
+        talk.print("interrupted before the start; nothing was sent to the target", highlight=False)
+        return int(ExitCode.INTERRUPTED)
+    summary = played.judged.summary
+    if options.as_json:
+        click.echo(json.dumps(summary, indent=2, ensure_ascii=True, allow_nan=False))
+    told = talk if options.as_json else results
+    render_terminal(summary, told, directory=played.directory)
+    tell_ci(summary, os.environ, told)
+    for sentence in played.judged.unwritten:
+        _log.error("%s", sentence)
+    return int(played.exit_code)
+
+
+def play(
+    options: ReplayOptions, *, talk: Console, is_announced: bool = True, worker_main: str = WORKER_MAIN
+) -> Played | None:
+    """Replay a capture, judge the run and write its outputs; None where it was interrupted before its start.
+
+    Args:
+        talk: for what people want to know meanwhile.
+        is_announced: whether that begins with what is about to be replayed.
+        worker_main: what runs in the workers.
+
+    Raises:
+        RushhourError: there was no run, or it could not be stored.
+    """
     around = Around(options.around, target=str(options.target.target))
     try:
         prepared = prepare(options, before=around.begin)
-        code, verdict = _play(options, prepared, talk=talk, results=results, worker_main=worker_main)
+        for sentence in announcements(prepared) if is_announced else ():
+            talk.print(printable(sentence, _ANNOUNCED_CHARS), markup=False, highlight=False, soft_wrap=True)
+        played = _run(options, prepared, talk=talk, worker_main=worker_main)
     except BaseException as exc:
         around.end(exit_code=exit_code_of(exc), verdict="")
         raise
-    around.end(exit_code=code, verdict=verdict)
-    return code
+    code = ExitCode.INTERRUPTED if played is None else played.exit_code
+    around.end(exit_code=int(code), verdict="" if played is None else played.judged.verdict.word.value)
+    return played
 
 
-def _play(
-    options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console, worker_main: str
-) -> tuple[int, str]:
-    """Run the workers and judge the run; returns exit code and verdict, which is empty where none was started."""
-    for sentence in announcements(prepared):
-        talk.print(printable(sentence, _ANNOUNCED_CHARS), markup=False, highlight=False, soft_wrap=True)
+def _run(options: ReplayOptions, prepared: Prepared, *, talk: Console, worker_main: str) -> Played | None:
+    """Run the workers and judge what they measured; None where none was started."""
     raise_descriptor_limit()
     stage = _Stage(options, prepared, talk)
     try:
@@ -96,10 +141,7 @@ def _play(
         raise ReplayError(f"the run could not be stored in {prepared.directory}: {exc}", hint) from exc
     finally:
         stage.close()
-    if not outcome.has_started:
-        talk.print("interrupted before the start; nothing was sent to the target", highlight=False)
-        return int(ExitCode.INTERRUPTED), ""
-    return _conclude(options, prepared, talk=talk, results=results)
+    return _judged(options, prepared) if outcome.has_started else None
 
 
 class _Stage:
@@ -126,7 +168,11 @@ class _Stage:
 
     def add(self, slot: SecondSlot) -> None:
         if self._writer is not None and self._view is not None:
-            self._writer.add(slot)
+            try:
+                self._writer.add(slot)
+            except ReplayError:
+                self.abandon()
+                raise
             self._view.update(slot)
         self._n_ended[slot.worker] += sum(slot.counts.get(name, 0) for name in _USER_ENDINGS)
 
@@ -143,8 +189,10 @@ class _Stage:
         return f"aborted after {now_s:.1f} s by the threshold {broken.expr}" if broken is not None else None
 
     def finish(self, outcome: Outcome) -> None:
-        if self._writer is not None:
-            self._writer.finish(
+        writer = self._writer
+        self.abandon()
+        if writer is not None:
+            writer.finish(
                 RunEnd(
                     duration_s=outcome.duration_s,
                     ended=_ENDED[outcome.ending],
@@ -152,10 +200,9 @@ class _Stage:
                     notes=outcome.notes,
                 )
             )
-            self._writer = None
 
     def abandon(self) -> None:
-        """Leave a run file alone that cannot be written any more."""
+        """Leave a run file alone that is finished, or cannot be written any more."""
         self._writer = None
 
     def close(self) -> None:
@@ -166,20 +213,16 @@ class _Stage:
             self._writer.close()
 
 
-def _conclude(options: ReplayOptions, prepared: Prepared, *, talk: Console, results: Console) -> tuple[int, str]:
-    judge, directory = options.judge, prepared.directory
+def _judged(options: ReplayOptions, prepared: Prepared) -> Played:
+    judge = options.judge
     judged = write_outputs(
-        directory,
+        prepared.directory,
         prepared.thresholds,
         strict=judge.strict,
         allow_lag=judge.allow_lag,
         allow_inconclusive=judge.allow_inconclusive,
+        baseline=judge.baseline,
+        calibrations=judge.calibrations,
         formats=formats_for(os.environ, options.formats),
     )
-    text = (directory / SUMMARY_FILE).read_text(encoding="utf-8")
-    if options.as_json:
-        results.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True, emoji=False)
-    told = talk if options.as_json else results
-    render_terminal(judged.summary, told, directory=directory)
-    tell_ci(judged.summary, os.environ, told)
-    return int(judged.verdict.exit_code), judged.verdict.word.value
+    return Played(directory=prepared.directory, judged=judged)

@@ -29,6 +29,7 @@ _VERDICTS = {0, 1, 4, 5}
 # Two copies of one short run hold too little for a comparison to decide.
 _EXIT_CODES = {
     "replay": _VERDICTS,
+    "gate": _VERDICTS,
     "demo": _VERDICTS,
     "compare": {0, 5},
     "golden": _VERDICTS,
@@ -45,6 +46,10 @@ def _quick_replay(arguments: list[str]) -> list[str]:
     return [] if "--speed" in arguments else ["--speed", "10"]
 
 
+def _single_runs(_arguments: list[str]) -> list[str]:
+    return ["--repeat", "1", "--scale", "1", "--speed", "20"]
+
+
 def _short_recording(arguments: list[str]) -> list[str]:
     duration = [] if "--duration" in arguments else ["--duration", "2s"]
     return duration if {"--headless", "--no-browser", "--reverse"} & set(arguments) else [*duration, "--headless"]
@@ -55,7 +60,13 @@ def _quick_check(arguments: list[str]) -> list[str]:
 
 
 # What an example is given on top, so that it comes to an end by itself and soon.
-_SHORTER = {"demo": _short_visit, "record": _short_recording, "replay": _quick_replay, "golden": _quick_check}
+_SHORTER = {
+    "demo": _short_visit,
+    "record": _short_recording,
+    "replay": _quick_replay,
+    "gate": _single_runs,
+    "golden": _quick_check,
+}
 
 
 def _walk(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
@@ -182,9 +193,8 @@ class Workshop:
 def finished_run(golden: Path, demo_target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a short replay of the golden capture."""
     directory = tmp_path_factory.mktemp("finished")
-    ended = run_rushhour(
-        "replay", str(golden), "--target", demo_target.url, "--speed", "20", "--out", "run", cwd=directory
-    )
+    quick = ("--speed", "20", "--users", "20", "--allow-lag")
+    ended = run_rushhour("replay", str(golden), "--target", demo_target.url, *quick, "--out", "run", cwd=directory)
     assert ended.returncode in _VERDICTS, ended.stderr
     return directory / "run"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -41,13 +42,20 @@ def render_comparisons(baseline: dict[str, Any], console: Console) -> None:
         console.print(Text(f"  {n_more} more were compared and decide nothing; --json has them", "dim"))
 
 
-def render_compared(verdict: str, baseline: dict[str, Any], console: Console) -> None:
-    """Print what ``rushhour compare`` found, its verdict first."""
+def render_compared(verdict: str, baseline: dict[str, Any], console: Console, *, invalid: Sequence[str] = ()) -> None:
+    """Print what came of runs against a baseline, the verdict first.
+
+    Args:
+        baseline: ``Baseline.to_body``.
+        invalid: which runs cannot be trusted, in sentences.
+    """
     style = _STYLES.get(verdict, "bold magenta")
     gated = [each for each in baseline["comparisons"] if each["is_gated"]]
-    worst = [each for each in gated if each["outcome"] == verdict]
-    head = printable(worst[0]["sentence"], 400) if worst else "nothing was measured that decides"
+    found = [*invalid, *(each["sentence"] for each in gated if each["outcome"] == verdict)]
+    head = printable(found[0], 400) if found else "nothing was measured that decides"
     console.print(Text.assemble((verdict.upper(), style), f"  {head}"), soft_wrap=True)
+    for sentence in invalid[1:]:
+        console.print(Text(f"  {printable(sentence)}"), soft_wrap=True)
     render_comparisons(baseline, console)
 
 

@@ -1,8 +1,8 @@
 """``series.csv``: what was measured as rows, for spreadsheets and scripts. Pure.
 
 Three kinds of row stand in the column ``row``: ``second`` is one second of a series in total (of all routes, and by
-kind and origin), ``window`` ten seconds of one route, ``summary`` a series over the whole run. Seconds count from the
-start of the run, times are ms; a cell without a value is empty.
+kind and origin), ``window`` ten seconds of one route, ``summary`` a series over all that is judged. Seconds count from
+the start of the run, times are ms; a cell without a value is empty.
 
 A text that a spreadsheet would take for a formula gets an apostrophe in front, which the spreadsheet does not show.
 Source: https://owasp.org/www-community/attacks/CSV_Injection

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.failures import sentence as told
+from analysis.report.baseline import calibration_line, render_comparisons
 from analysis.report.following import next_step
 from analysis.report.populations import populations_table
 from analysis.report.storms import storms_table
@@ -55,6 +56,10 @@ def render_terminal(summary: dict[str, Any], console: Console, *, directory: Pat
     is_narrow = console.width < _NARROW
     _verdict(summary, console)
     _thresholds(summary["thresholds"], console, is_narrow=is_narrow)
+    calibration = calibration_line(summary)
+    if calibration is not None:
+        console.print(calibration)
+    render_comparisons(summary["baseline"], console)
     _series(summary["series"], console, is_narrow=is_narrow)
     populations_table(summary["populations"], console, is_narrow=is_narrow)
     storms_table(summary["storms"], console, is_narrow=is_narrow)

@@ -7,6 +7,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from analysis.calibration import Calibration, calibration_from_toml
+from analysis.thresholds import CALIBRATED_PREFIX
 from captures.errors import ConfigError
 from captures.units import NS_PER_S
 from replayer.load.shapes import duration_text
@@ -15,7 +17,20 @@ from replayer.options.toml import read_toml
 
 JUDGE_SETTINGS = (
     setting("--threshold", multiple=True, metavar="EXPR", help="What the run is held to."),
-    setting("--thresholds", "thresholds_file", type=FILE, metavar="FILE", help="A TOML file with such a list."),
+    setting(
+        "--thresholds",
+        "thresholds_file",
+        type=FILE,
+        metavar="FILE",
+        help="A TOML file with such a list, as rushhour calibrate writes it.",
+    ),
+    setting(
+        "--baseline",
+        type=FILE,
+        multiple=True,
+        metavar="RUN_DIR",
+        help="Runs to compare with; alone it fails what has become slower or fails more.",
+    ),
     setting(
         "--strict", is_flag=True, help="Samples that leave it open: inconclusive; a value without a source: exit 2."
     ),
@@ -32,10 +47,14 @@ class JudgeOptions:
     """What the run is held to: (expression, where it was written).
 
     Attributes:
+        calibrations: where the limits of a file come from that ``rushhour calibrate`` wrote.
+        baseline: directories of runs.
         warmup_s: whole seconds, since what is measured is stored by the second; a part of one counts as one.
     """
 
     thresholds: tuple[tuple[str, str], ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
+    baseline: tuple[Path, ...] = ()
     strict: bool = False
     allow_inconclusive: bool = False
     allow_lag: bool = False
@@ -45,6 +64,7 @@ class JudgeOptions:
         """Return the options by their names on the command line; thresholds of a file stand among the typed ones."""
         return {
             "threshold": [expr for expr, _ in self.thresholds],
+            "baseline": [str(path) for path in self.baseline],
             "strict": self.strict,
             "allow-inconclusive": self.allow_inconclusive,
             "allow-lag": self.allow_lag,
@@ -59,10 +79,12 @@ def judge_from(given: Given) -> JudgeOptions:
         ConfigError: the file of thresholds holds none.
     """
     path: Path | None = given["thresholds_file"]
-    listed = [(expr, str(path)) for expr in read_thresholds(path)] if path is not None else []
+    listed, calibrations = read_thresholds(path) if path is not None else ([], ())
     typed = [(expr, "--threshold") for expr in given["threshold"]]
     return JudgeOptions(
         thresholds=(*listed, *typed),
+        calibrations=calibrations,
+        baseline=tuple(given["baseline"]),
         strict=given["strict"],
         allow_inconclusive=given["allow_inconclusive"],
         allow_lag=given["allow_lag"],
@@ -70,13 +92,23 @@ def judge_from(given: Given) -> JudgeOptions:
     )
 
 
-def read_thresholds(path: Path) -> list[str]:
-    """Read the list ``thresholds`` of a TOML file.
+def read_thresholds(path: Path) -> tuple[list[tuple[str, str]], tuple[Calibration, ...]]:
+    """Read the list ``thresholds`` of a TOML file, and the table ``calibration`` where there is one.
+
+    A limit that was changed or added by hand since is the user's own.
+
+    Returns:
+        Expressions with where they were written, and where the calibrated ones come from.
 
     Raises:
-        ConfigError: the file cannot be read or holds no such list.
+        ConfigError: the file cannot be read, holds no such list, or a table that is none.
     """
-    listed = read_toml(path).get("thresholds")
+    table = read_toml(path)
+    listed = table.get("thresholds")
     if not isinstance(listed, list) or not all(isinstance(expr, str) for expr in listed):
         raise ConfigError(f"{path} has no list of thresholds", 'write thresholds = ["http p95 < 200ms"]')
-    return listed
+    if "calibration" not in table:
+        return [(expr, str(path)) for expr in listed], ()
+    calibration = calibration_from_toml(table["calibration"], file=str(path))
+    origins = dict.fromkeys(calibration.limits, f"{CALIBRATED_PREFIX}{path}")
+    return [(expr, origins.get(" ".join(expr.split()), str(path))) for expr in listed], (calibration,)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,9 +12,11 @@ from analysis.outputs import rebuild_outputs, write_outputs
 from analysis.run import RUN_FILE, open_run, read_run
 from analysis.thresholds import DEFAULTS, in_force, parse_threshold
 from analysis.verdict import Word
-from captures.errors import ConfigError
 from tests.analysis.runs import FINISHED, QUOTES, a_slot, measured, sessions
 from tests.analysis.synthetic_run import facts
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 OWN = (parse_threshold("http p95 < 5ms"),)
 
@@ -67,7 +72,34 @@ def test_a_damaged_run_is_reported_and_its_file_left_alone(run_dir: Path) -> Non
     assert read_run(run_dir).damage
 
 
-def test_an_output_that_cannot_be_written_is_named(run_dir: Path) -> None:
+def test_what_cannot_be_written_is_told_and_takes_nothing_from_the_verdict(run_dir: Path) -> None:
     (run_dir / "summary.json").mkdir()
-    with pytest.raises(ConfigError, match=r"cannot write .*summary\.json"):
-        write_outputs(run_dir, DEFAULTS)
+    judged = write_outputs(run_dir, in_force(OWN))
+    assert judged.verdict.word is Word.FAIL
+    assert "cannot write" in judged.unwritten[0]
+    assert "summary.json" in judged.unwritten[0]
+    assert f"rushhour report {run_dir}" in judged.unwritten[-1]
+    assert sorted(path.name for path in run_dir.iterdir()) == ["report.html", RUN_FILE, "summary.json"]
+    assert rebuild_outputs(run_dir).verdict.word is Word.FAIL
+
+
+def test_a_run_file_that_cannot_be_written_any_more_is_judged_all_the_same(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (run_dir / RUN_FILE).stat().st_size
+
+    def half(descriptor: int, data: Buffer) -> int:
+        if written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(write(descriptor, memoryview(data)[:5]))
+        return written[-1]
+
+    written: list[int] = []
+    write = os.write
+    monkeypatch.setattr("analysis.runfile.os.write", half)
+    judged = write_outputs(run_dir, in_force(OWN))
+    monkeypatch.undo()
+    assert judged.verdict.word is Word.FAIL
+    assert "No space left" in judged.unwritten[0]
+    assert (run_dir / RUN_FILE).stat().st_size == size
+    assert not read_run(run_dir).damage

@@ -86,7 +86,7 @@ def test_impossible_wires_are_refused(wire: dict[str, Any], complaint: str) -> N
 def test_thresholds_are_a_toml_list(tmp_path: Path) -> None:
     path = tmp_path / "limits.toml"
     path.write_text('thresholds = ["http p95 < 200ms", "http errors < 1%"]\n')
-    assert read_thresholds(path) == ["http p95 < 200ms", "http errors < 1%"]
+    assert read_thresholds(path) == ([("http p95 < 200ms", str(path)), ("http errors < 1%", str(path))], ())
     for wrong in ("thresholds = 1", "thresholds = [1]", "", "thresholds = ["):
         path.write_text(wrong)
         with pytest.raises(ConfigError, match=r"limits\.toml"):
