@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.merge import ACROSS, MERGED, Grain, SlotMerge, Total, merge_measures, merge_slot
+from analysis.recorded import Recorded
 from analysis.runfile import FrameReader, FrameWriter
 from analysis.series import PUSH_LAG, Labels, is_coarse, total_of, with_estimator
 from analysis.slotcodec import slot_from_body, slot_to_body
@@ -121,11 +122,13 @@ class Run:
         windows: by first second of ten the series by route.
         workers: by second the workers that reported it.
         damage: what could not be read, in sentences.
+        recorded: what the recording was like; empty where that was not stored.
     """
 
     facts: RunFacts
     end: RunEnd | None = None
     judging: Judging | None = None
+    recorded: Recorded = field(default_factory=Recorded)
     seconds: dict[int, SecondSlot] = field(default_factory=dict)
     windows: dict[int, dict[SeriesKey, Measure]] = field(default_factory=dict)
     workers: dict[int, set[int]] = field(default_factory=dict)
@@ -222,6 +225,7 @@ class _Frame(IntEnum):
     TOTAL = 2
     END = 3
     JUDGING = 4
+    RECORDED = 5
 
 
 class RunWriter:
@@ -237,6 +241,10 @@ class RunWriter:
     def judge_by(self, judging: Judging) -> None:
         """Store what the run is judged by; the last one counts."""
         self._frames.append(_Frame.JUDGING, asdict(judging))
+
+    def tell_recorded(self, recorded: Recorded) -> None:
+        """Store what the recording was like; without it there is nothing to hold the run against."""
+        self._frames.append(_Frame.RECORDED, recorded.to_body())
 
     def add(self, slot: SecondSlot) -> bool:
         """Count a slot once per (worker, second); return False for one that was counted already."""
@@ -316,7 +324,7 @@ def read_run(directory: Path) -> Run:
                 run = run or Run(facts=_facts_from(body))
             elif run is not None:
                 _take(run, kind, body)
-    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
         reader.damage.append(f"{path}: a record has a form this version does not know ({exc})")
     if run is None:
         raise CaptureError(str(path), "the facts of the run are missing", hint="the run cannot be reported")
@@ -334,6 +342,8 @@ def _take(run: Run, kind: int, body: Any) -> None:
     elif kind == _Frame.END:
         end = RunEnd(**_known({**body, "ended": Ended(body["ended"])}, RunEnd))
         run.end = replace(end, lost_workers=tuple(end.lost_workers), notes=tuple(end.notes))
+    elif kind == _Frame.RECORDED:
+        run.recorded = Recorded.from_body(body)
     elif kind == _Frame.JUDGING:
         judging = Judging(**_known(body, Judging))
         run.judging = replace(

@@ -36,6 +36,7 @@ from replayer.pool.executors.local import WORKER_MAIN, LocalExecutor
 from replayer.pool.hooks import Hooks
 from replayer.pool.run import Outcome, run_workers
 from replayer.preparation import Prepared, announcements, assignments_of, facts_of, prepare
+from replayer.recorded import recorded_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,6 +165,8 @@ class _Stage:
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         facts = replace(self._facts, started_at=started_at, notes=(*self._facts.notes, *warnings))
         self._writer = open_run(self._prepared.directory, facts)
+        gathered = self._prepared.gathered
+        self._writer.tell_recorded(recorded_of(gathered.plan, gathered.populations))
         self._view = LiveView(facts, self._prepared.thresholds, self._console)
 
     def add(self, slot: SecondSlot) -> None:

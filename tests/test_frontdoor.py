@@ -23,7 +23,6 @@ HEAVY = (
     "mitmproxy",
     "msgpack",
     "multiprocess",
-    "plotly",
     "rich",
     "starlette",
     "uvicorn",

@@ -1,25 +1,33 @@
 """``report.html``: one page with everything in it, opened from a file, with no network. Pure but for its package data.
 
-The page carries a content security policy that lets it load nothing; tables are plain HTML, charts are drawn by plotly
-from the JSON that ``charts`` made. Everything that came from outside is escaped (``markup``, ``text.json_for_script``).
+The page carries a content security policy that lets it load nothing. Tables are plain HTML and charts are SVG made
+here, so it is whole without a script; ``page.js`` adds a cursor through the charts and sorts tables. Everything that
+came from outside is escaped (``markup``, ``text.json_for_script``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
-from analysis.report.charts import chart_data
+from analysis.report.columns import columns_of
+from analysis.report.endpoints import endpoint_table
+from analysis.report.facts import method, story, tiles, what_ran
+from analysis.report.failures import failures_section
 from analysis.report.markup import Html, escape, join, tag
+from analysis.report.percentiles import render_percentiles
 from analysis.report.populations import populations_section
-from analysis.report.sections import WORDS, method, thresholds_table, tiles, verdict_strip, what_ran
+from analysis.report.sockets import sockets_section
+from analysis.report.stack import render_stack
 from analysis.report.storms import storms_section
-from analysis.report.tables import endpoint_table, failures, socket_table
 from analysis.report.text import format_instant, json_for_script
+from analysis.report.verdicts import WORDS, baseline_section, thresholds_table, verdict_strip
+from analysis.report.waterfalls import waterfalls_section
 from analysis.run import Run
+
+_Section = tuple[str, str, str, Html | None]
 
 
 def render_html(run: Run, summary: dict[str, Any]) -> str:
@@ -28,31 +36,36 @@ def render_html(run: Run, summary: dict[str, Any]) -> str:
     Args:
         summary: what ``summarise`` returned for the run.
     """
-    data = chart_data(run, summary)
+    columns = columns_of(run)
+    stack, over_time = render_stack(run, summary, columns)
+    curves, by_percentile = render_percentiles(run, summary)
+    populations = populations_section(summary["populations"], summary["pacing"])
+    baseline = summary["baseline"]
+    sections: list[_Section] = [
+        ("what", "What ran", "", join(story(summary), what_ran(summary), populations)),
+        ("time", "Over time", "one time axis; point at a chart to read all of them", stack),
+        ("percentiles", "Percentiles", "the share of answers that were at least this fast", curves),
+        ("baseline", "Against the baseline", "", baseline_section(baseline)),
+        ("endpoints", "Endpoints", "", endpoint_table(run, baseline)),
+        ("sockets", "WebSocket", "", sockets_section(run, columns)),
+        ("storms", "Reconnect storms", "", storms_section(summary["storms"])),
+        ("sessions", "Sessions", "recorded against replayed, step by step", waterfalls_section(run)),
+        ("failures", "Failures and wrong answers", "", failures_section(run)),
+        ("method", "Method and caveats", "", method(run, summary)),
+    ]
     return Template(_asset("page.html")).substitute(
         title=escape(f"{WORDS[summary['verdict']]} · {summary['target']}"),
         word=escape(summary["verdict"]),
+        short=escape(WORDS[summary["verdict"]]),
         style=_asset("page.css"),
         started=escape(format_instant(summary["started_at"])),
         target=escape(summary["target"]),
         version=escape(summary["environment"].get("rushhour", "")),
-        verdict=verdict_strip(summary),
-        thresholds=thresholds_table(summary["thresholds"]),
-        tiles=tiles(summary),
-        facts=what_ran(summary),
-        time_charts=_time_charts(data),
-        distribution=_distribution(data),
-        endpoints=join(
-            _section(
-                "Users and sessions", "populations", populations_section(summary["populations"], summary["pacing"])
-            ),
-            _section("Endpoints", "endpoints", endpoint_table(run)),
-        ),
-        sockets=join(_sockets(run, data), _section("Reconnect storms", "storms", storms_section(summary["storms"]))),
-        failures=_section("Failures and wrong answers", "failures", failures(run)),
-        method=method(summary),
-        data=json_for_script(data),
-        plotly=get_plotlyjs(),
+        contents=_contents(sections),
+        verdict=join(verdict_strip(summary), thresholds_table(summary["thresholds"], baseline)),
+        tiles=tiles(run, summary),
+        sections=join(*(_section(*section) for section in sections)),
+        data=json_for_script({"time": over_time, "curves": by_percentile}),
         script=_asset("page.js"),
     )
 
@@ -61,44 +74,13 @@ def _asset(name: str) -> str:
     return files(__package__ or "analysis.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _section(title: str, anchor: str, body: Html | None) -> Html:
-    return tag("section", tag("h2", title), body, id=anchor) if body is not None else Html("")
+def _contents(sections: Iterable[_Section]) -> Html:
+    links = [tag("a", title, href=f"#{anchor}") for anchor, title, _, body in sections if body is not None]
+    return tag("nav", *links, aria_label="sections")
 
 
-def _chart(name: str, title: str, caption: str, *, is_wide: bool = False, controls: Html | None = None) -> Html:
-    head = tag("figcaption", tag("h3", title), tag("p", caption), controls)
-    plot = tag("div", class_="plot", id=f"chart-{name}", role="img", aria_label=f"{title}: {caption}")
-    return tag("figure", head, plot, class_="wide" if is_wide else None)
-
-
-def _time_charts(data: dict[str, Any]) -> Html:
-    charts = [
-        _chart("throughput", "Throughput", "steps per second: offered by the plan, and what came of them"),
-        _chart("users", "Users and connections", "active at the same time"),
-    ]
-    if data["heat"]:
-        names = [tag("option", name, value=name) for name in data["heat"]]
-        choice = tag("select", *names, id="heat-series", aria_label="series of the heatmap") if len(names) > 1 else None
-        caption = "every answer, stronger where there were more; the lines are p50, p95 and p99"
-        charts.append(_chart("heat", "Latency over time", caption, is_wide=True, controls=choice))
-    if data["errors"]:
-        charts.append(_chart("errors", "Failures by class", "per column of the time axis, wrong answers among them"))
-    caption = "how late sends left (band p50 to p99) and event loops woke up"
-    charts.append(_chart("lag", "Generator lag", caption, is_wide=not data["errors"]))
-    return tag("div", *charts, class_="charts")
-
-
-def _distribution(data: dict[str, Any]) -> Html:
-    if not data["percentiles"]:
-        return Html("")
-    caption = "the share of answers that were at least this fast; the gap to service time is waiting before the send"
-    return tag("div", _chart("percentiles", "Percentiles", caption, is_wide=True), class_="charts")
-
-
-def _sockets(run: Run, data: dict[str, Any]) -> Html:
-    table = socket_table(run)
-    if table is None:
-        return Html("")
-    plot = _chart("messages", "Messages", "per second, in both directions", is_wide=True) if data["messages"] else None
-    body = tag("div", table, tag("div", plot, class_="charts") if plot else None, class_="sockets")
-    return _section("WebSocket", "sockets", body)
+def _section(anchor: str, title: str, lead: str, body: Html | None) -> Html | None:
+    if body is None:
+        return None
+    head = tag("div", tag("h2", title), tag("p", lead, class_="caption") if lead else None, class_="head")
+    return tag("section", head, body, id=anchor)

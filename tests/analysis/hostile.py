@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from analysis.recorded import PairingRule, Recorded, RecordedSession, RecordedStep
 from analysis.run import CaptureFacts, Ended, Run, RunEnd
-from analysis.slots import Measure, SecondSlot, StepRecord
+from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
 from tests.analysis.runs import a_run, measured
 from tests.analysis.synthetic_run import facts
 
@@ -34,8 +35,20 @@ def _slot(second: int) -> SecondSlot:
     )
     for series in measures:
         for outcome in (named("class"), f"mismatch_{named('mismatch')}"):
-            slot.steps.append(StepRecord(1, 0, 2, series, 10, 20, 30, outcome, 500, named("detail")))
+            for step in range(4):
+                slot.steps.append(StepRecord(1, 0, step, series, 10, 20, 30, outcome, 500, named("detail")))
     return slot
+
+
+def _recorded() -> Recorded:
+    labels = (("kind", named("kind")), ("origin", named("origin")), ("route", named("route")))
+    steps = tuple(
+        RecordedStep(index=index, series=("http", labels), at_ns=0, duration_ns=10, expected=named("expected"))
+        for index in range(4)
+    )
+    rule = PairingRule(route=named("route"), sent=named("sent"), reply=named("reply"), rule=named("rule"), support=1)
+    times: dict[SeriesKey, dict[int, int]] = {("http", labels): {100: 5}, ("ws.reply", labels): {100: 5}}
+    return Recorded(times=times, sessions=(RecordedSession(number=0, steps=steps),), pairings=(rule,))
 
 
 def a_hostile_run() -> Run:
@@ -56,4 +69,5 @@ def a_hostile_run() -> Run:
     end = RunEnd(duration_s=31.0, ended=Ended.FINISHED, notes=(texts[1],))
     run = a_run([_slot(second) for second in range(31)], end=end, run_facts=run_facts)
     run.damage = [named("damage")]
+    run.recorded = _recorded()
     return run

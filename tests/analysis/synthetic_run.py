@@ -13,6 +13,7 @@ from random import Random
 
 from analysis.histogram import bucket_of
 from analysis.outputs import write_outputs
+from analysis.recorded import PairingRule, Recorded, RecordedSession, RecordedStep
 from analysis.run import CaptureFacts, Ended, RunEnd, RunFacts, open_run
 from analysis.slots import Buckets, Measure, SecondSlot, SeriesKey, StepRecord
 from analysis.thresholds import DEFAULTS, in_force, parse_threshold
@@ -32,8 +33,13 @@ ROUTES = (
     ("GET /static/app.css", "asset", 0.02, 900),
 )
 N_USERS = 240
+N_KEPT = 12
+"""Users whose steps are kept whole; user i plays recorded session i mod 3."""
 BURST_S = 34
 STALL_S = 61
+SPEED = 5
+ROUTE_OF_STEP = (8, 9, 10, 0, 2, 4, 5, 3, 2, 6, 7, 3, 5, 2)
+"""The session that everybody plays, as positions in ``ROUTES``."""
 
 
 def facts(**changes: object) -> RunFacts:
@@ -53,6 +59,55 @@ def facts(**changes: object) -> RunFacts:
         "duration_planned_s": 96.0,
     }
     return RunFacts(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def recorded() -> Recorded:
+    """Return what the recording of such a run was like: faster, and nobody waited."""
+    steps = []
+    for index, route in enumerate(ROUTE_OF_STEP):
+        name, kind, _, median_us = ROUTES[route]
+        steps.append(
+            RecordedStep(
+                index=index,
+                series=("http", (("kind", kind), ("route", name))),
+                at_ns=index * 3 * 10**9 // SPEED,
+                duration_ns=median_us * 700,
+                expected="status 200, application/json, 512 B to 8.2 kB allowed",
+            )
+        )
+    times: dict[SeriesKey, Buckets] = {}
+    for step in steps:
+        buckets = times.setdefault(step.series, {})
+        for factor in (0.8, 1.0, 1.3):
+            bucket = bucket_of(int(step.duration_ns / 1000 * factor))
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+    times["ws.reply", (("route", "WS /ws/market"),)] = {bucket_of(3_000): 4, bucket_of(4_100): 2}
+    rule = PairingRule(route="WS /ws/market", sent="subscribe", reply="ack", rule="id", support=12)
+    sessions = tuple(RecordedSession(number=number, steps=tuple(steps)) for number in range(3))
+    return Recorded(times=times, sessions=sessions, pairings=(rule,))
+
+
+def kept_sessions(seed: int = 2) -> Iterator[StepRecord]:
+    """Yield the steps of users who were kept whole; the last of them fails at the end."""
+    random = Random(seed)
+    for user in range(N_KEPT):
+        at_ns = (5 + 6 * user) * 10**9
+        for index, step in enumerate(recorded().sessions[user % 3].steps):
+            took_ns = int(step.duration_ns * _slowness(at_ns // 10**9) * random.lognormvariate(0.4, 0.4))
+            is_bad = user == N_KEPT - 1 and index == len(ROUTE_OF_STEP) - 1
+            yield StepRecord(
+                user=user,
+                session=user % 3,
+                step=index,
+                series=step.series,
+                intended_ns=at_ns,
+                actual_ns=at_ns + int(random.expovariate(1 / 4e6)),
+                end_ns=at_ns + 8_000_000 + took_ns,
+                outcome="status_503" if is_bad else "ok",
+                status=503 if is_bad else 200,
+                detail="status 503, text/plain, 41 bytes" if is_bad else "",
+            )
+            at_ns += took_ns + 3 * 10**9 // SPEED
 
 
 def record(measure: Measure, latency_us: int, service_us: int) -> None:
@@ -88,9 +143,12 @@ def _lag(random: Random, n: int, median_us: float) -> Buckets:
 def slots(n_workers: int = 4, n_seconds: int = 97, seed: int = 1) -> Iterator[SecondSlot]:
     """Yield the second-slots of a run with a burst, a stall and some failures."""
     random = Random(seed)
+    kept = list(kept_sessions())
     for second in range(n_seconds):
         for worker in range(n_workers):
-            yield _slot(random, worker, second)
+            slot = _slot(random, worker, second)
+            slot.steps += [s for s in kept if s.end_ns // 10**9 == second and s.user % n_workers == worker]
+            yield slot
 
 
 def _slot(random: Random, worker: int, second: int) -> SecondSlot:
@@ -147,7 +205,7 @@ def _keep(
     random: Random, slot: SecondSlot, series: SeriesKey, outcome: str, status: int, detail: str, service_us: int
 ) -> None:
     start_ns = slot.second * 10**9 + random.randrange(10**9)
-    user = random.randrange(N_USERS)
+    user = random.randrange(N_KEPT, N_USERS)
     slot.steps.append(
         StepRecord(
             user=user,
@@ -183,6 +241,7 @@ def _socket(random: Random, slot: SecondSlot, load: float) -> None:
 def write(directory: Path, *expressions: str) -> None:
     """Write the run, its summary and its report."""
     writer = open_run(directory, facts())
+    writer.tell_recorded(recorded())
     for slot in slots():
         writer.add(slot)
     writer.finish(RunEnd(duration_s=96.4, ended=Ended.FINISHED))

@@ -198,7 +198,7 @@ def test_the_report_shows_table_and_curve_and_escapes_what_was_typed(tmp_path: P
     assert "<script>" not in section
     assert "&lt;script&gt;" in section
     assert "never" in section
-    assert "<path d=" in section
+    assert '<path class="line' in section
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
