@@ -29,6 +29,8 @@ class Moment:
 def moments_of(summary: dict[str, Any], columns: Columns) -> list[Moment]:
     """Return what a reader wants to see on the time axis, in order of time."""
     found = [*_storms(summary), *_bursts(summary), *_doubts(summary["generator"]["limit_ms"], columns)]
+    if summary["warmup_s"]:
+        found.append(Moment(at_s=0.0, until_s=summary["warmup_s"], kind="warmup", name="warm-up, not judged"))
     return sorted(found, key=lambda each: each.at_s)
 
 
