@@ -40,6 +40,8 @@ class Assembler:
             self._bindings.open_connection(event.connection, fields["listener"])
         elif event.type is EventType.NOTE:
             self.notes.append(Note(event.t_ns, fields["name"], fields["value"], event.exchange))
+            if fields["name"] == "closed_by" and event.exchange in self._open:
+                self._open[event.exchange].exchange.ended_by = Peer.CLIENT
         elif event.type is EventType.REQUEST_HEAD:
             self._start(event, fields)
         elif event.exchange:

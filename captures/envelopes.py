@@ -30,6 +30,7 @@ _RECORD_END = b"\x1e"
 _SOCKET_IO = re.compile(rb"4([0-6])(?:(\d+)-)?(?:(/[^,]*),)?(\d*)")
 _SOCKET_IO_TYPES = ("connect", "disconnect", "event", "ack", "error", "event", "ack")
 _ENGINE_IO = {0x30: "open", 0x31: "close", 0x32: "ping", 0x33: "pong", 0x35: "upgrade", 0x36: "noop"}
+_PACKET = re.compile(rb"[0-6][-0-9,/A-Za-z]*[\[{]")
 _EIO_QUERY = re.compile(r"[?&]EIO=\d")
 _STOMP_COMMAND = re.compile(rb"[A-Z]{3,11}\r?\n")
 _STOMP_HEADER = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r?\n")
@@ -200,6 +201,51 @@ def _socket_io_leaves(data: bytes) -> Iterator[Leaf]:
                 yield leaf._replace(path=("data", first - 1, *leaf.path[1:]))
         else:
             yield leaf._replace(path=("data", *leaf.path))
+
+
+# Engine.IO over long polling: packets in one body of a request or answer, parted by 0x1e.
+
+
+def is_polling(target: str) -> bool:
+    """Tell whether a request is one of Engine.IO's long polling, by its target."""
+    return _EIO_QUERY.search(target) is not None
+
+
+def open_body(data: bytes) -> Any:
+    """Return the document of an HTTP body: JSON, or the packets of Engine.IO's long polling by kind and number.
+
+    Worked: ``431[{"id":7}]`` is ``{"ack 1": {"kind": "ack", "id": 1, "data": [{"id": 7}]}}``. Of packets of one name
+    the first is there: how many come together is up to the network.
+
+    Raises:
+        ValueError: it holds neither.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        if not _PACKET.match(data):
+            raise
+    packets: dict[str, Any] = {}
+    for _, packet in _records(data):
+        try:
+            document = _open_socket_io(packet)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            continue
+        packets.setdefault(_packet_name(document), document)
+    return packets
+
+
+def _packet_name(document: dict[str, Any]) -> str:
+    return f"{document[KIND]} {document['id']}" if "id" in document else str(document[KIND])
+
+
+def polling_leaves(data: bytes) -> Iterator[Leaf]:
+    """Yield the leaves of the packets in a body of Engine.IO's long polling, as those of messages."""
+    for at, packet in _records(data):
+        try:
+            yield from _moved(_socket_io_leaves(packet), (), at)
+        except (ValueError, RecursionError):
+            continue
 
 
 # SockJS: ``a["…"]`` from the server, ``["…"]`` from the client.
@@ -401,7 +447,15 @@ def _open_msgpack(data: bytes) -> Any:
         return json.loads(data)
     import msgpack
 
-    return msgpack.unpackb(data, raw=False, strict_map_key=False)
+    return msgpack.unpackb(data, raw=False, strict_map_key=False, object_pairs_hook=_named)
+
+
+def _named(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Return a map whose keys are text, as paths have them: compact protocols number their fields."""
+    return {
+        key if type(key) is str else key.decode("utf-8", "replace") if type(key) is bytes else str(key): value
+        for key, value in pairs
+    }
 
 
 def _msgpack_leaves(data: bytes) -> Iterable[Leaf]:

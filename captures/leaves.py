@@ -27,6 +27,8 @@ _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DO
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/.~%]{8,4096}={0,2}")
 _TAG = re.compile(rb"<(?:input|meta)\b[^>]{0,8192}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"""([A-Za-z][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_URL_BEGINNINGS = ("/", "http://", "https://")
+_MAX_URL_CHARS = 4096
 _PART_NAME = re.compile(rb';\s*name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary="?([^";,]+)"?', re.IGNORECASE)
 
@@ -42,8 +44,9 @@ class Coding(Enum):
     BASE64 = "base64"
     BASE64URL = "base64url"
     MSGPACK_STRING = "msgpack_string"
-    """With its header; so is the next."""
+    """With its header; so are the next two."""
     MSGPACK_INT = "msgpack_int"
+    MSGPACK_BIN = "msgpack_bin"
 
 
 class Leaf(NamedTuple):
@@ -175,38 +178,75 @@ def _nested_leaves(text: bytes, outer: Leaf) -> Iterator[Leaf]:
 # JSON by value.
 
 
-def find_json(document: Any, wanted: Container[str | int]) -> list[Found]:
+def find_json(document: Any, wanted: Container[str | int], urls: list[Found] | None = None) -> list[Found]:
     """Return where a parsed document holds wanted strings and integers, in document order.
 
-    Documents inside strings are entered, one level deep. Floats, booleans and null are never wanted.
+    Args:
+        urls: gets the other strings that begin as URLs and paths do, for whoever wants a part of one.
+
+    Documents inside strings are entered, one level deep. Floats, booleans and null are never wanted; bytes, which
+    MessagePack has, are compared and given back ``as_text``.
     """
     found: list[Found] = []
-    _find(document, wanted, (), found, is_nested=False)
+    _find(document, wanted, (), found, urls, is_nested=False)
     return found
 
 
-def _find(node: Any, wanted: Container[str | int], path: JsonPath, found: list[Found], *, is_nested: bool) -> None:
+def as_text(value: bytes) -> str:
+    """Return bytes as a document's strings hold them; ``as_bytes`` undoes it, whatever the bytes are."""
+    try:
+        return value.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return value.decode("utf-8", "surrogateescape")
+
+
+def as_bytes(text: str) -> bytes:
+    """Return the bytes of a string in a document; a lone surrogate of JSON is written as such."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _find(
+    node: Any,
+    wanted: Container[str | int],
+    path: JsonPath,
+    found: list[Found],
+    urls: list[Found] | None,
+    *,
+    is_nested: bool,
+) -> None:
     items = node.items() if type(node) is dict else enumerate(node) if type(node) is list else ((None, node),)
     for key, value in items:
         kind = type(value)
         if kind is str:
             if value in wanted:
                 found.append(Found(path if key is None else (*path, key), value, is_nested))
-            elif value[:1] in "{[" and len(value) > 8 and not is_nested:
-                _find_nested(value, wanted, path if key is None else (*path, key), found)
+            elif value[:1] in "{[/h" and len(value) > 2 and not is_nested:
+                _look_inside(value, wanted, path if key is None else (*path, key), found, urls)
         elif kind is int:
             if value in wanted:
                 found.append(Found(path if key is None else (*path, key), value, is_nested))
+        elif kind is bytes:
+            if (text := as_text(value)) in wanted:
+                found.append(Found(path if key is None else (*path, key), text, is_nested))
         elif (kind is dict or kind is list) and len(path) < MAX_NESTING:
-            _find(value, wanted, path if key is None else (*path, key), found, is_nested=is_nested)
+            _find(value, wanted, path if key is None else (*path, key), found, urls, is_nested=is_nested)
 
 
-def _find_nested(text: str, wanted: Container[str | int], path: JsonPath, found: list[Found]) -> None:
+def _look_inside(
+    text: str, wanted: Container[str | int], path: JsonPath, found: list[Found], urls: list[Found] | None
+) -> None:
+    if text[0] in "/h":
+        if urls is not None and text.startswith(_URL_BEGINNINGS) and len(text) <= _MAX_URL_CHARS:
+            urls.append(Found(path, text, False))
+        return
     try:
-        document = json.loads(text)
+        document = json.loads(text) if len(text) > 8 else None
     except (ValueError, RecursionError):
         return
-    _find(document, wanted, path, found, is_nested=True)
+    _find(document, wanted, path, found, None, is_nested=True)
 
 
 # Names and values.
@@ -251,6 +291,17 @@ def path_leaves(raw: bytes, offset: int = 0) -> list[Leaf]:
             leaves.append(Leaf((number - 1,), unquote_to_bytes(segment), at, at + len(segment), Coding.PERCENT))
         at += len(segment) + 1
     return leaves
+
+
+def target_of(url: bytes) -> bytes:
+    """Return the path and query of a URL that may be absolute, without its fragment.
+
+    Worked: ``https://shop.test/orders/17?tab=a#top`` is ``/orders/17?tab=a``.
+    """
+    authority = url.find(b"//")
+    is_absolute = authority == 0 or url[max(0, authority - 1) : authority] == b":"
+    at = url.find(b"/", authority + 2) if is_absolute else 0
+    return url[at:].partition(b"#")[0] if at >= 0 else b"/"
 
 
 def cookie_leaves(raw: bytes) -> list[Leaf]:

@@ -18,7 +18,7 @@ _FIXED_EXTENSIONS = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 
 
 def msgpack_leaves(data: bytes) -> list[Leaf]:
-    """Return the strings and integers of a document in order; other values are passed over.
+    """Return the strings, byte strings and integers of a document in order; other values are passed over.
 
     Raises:
         ValueError: it is no MessagePack document, or nested too deep.
@@ -54,6 +54,9 @@ class _Walker:
         elif head < 0xC0 or head in (0xD9, 0xDA, 0xDB):
             text = self._take(head & 0x1F if head < 0xC0 else self._size(head))
             yield Leaf(path, text, start, self.at, Coding.MSGPACK_STRING)
+        elif head in (0xC4, 0xC5, 0xC6):
+            raw = self._take(self._size(head))
+            yield Leaf(path, raw, start, self.at, Coding.MSGPACK_BIN)
         elif head in _NUMBERS:
             yield self._number(path, start, self._unpacked(_NUMBERS[head]))
         else:
@@ -76,9 +79,7 @@ class _Walker:
     def _pass_over(self, head: int) -> None:
         if head in (0xC0, 0xC2, 0xC3):
             return
-        if head in (0xC4, 0xC5, 0xC6):
-            self._take(self._size(head))
-        elif head in (0xC7, 0xC8, 0xC9):
+        if head in (0xC7, 0xC8, 0xC9):
             self._take(self._size(head) + 1)
         elif head in _FLOATS:
             self._take(_FLOATS[head])

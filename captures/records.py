@@ -187,6 +187,7 @@ class Exchange:
         chunks: arrival (t_ns, size_bytes) of each response body chunk of a streamed response, else empty.
         connect_ns: time the proxy spent connecting upstream after the request had ended, 0 where reused.
         error: what broke the exchange, or an empty string.
+        ended_by: who ended a stream, where that is known.
     """
 
     id: int
@@ -209,6 +210,7 @@ class Exchange:
     chunks: list[tuple[int, int]] = field(default_factory=list)
     connect_ns: int = 0
     error: str = ""
+    ended_by: Peer | None = None
     socket: Socket | None = None
 
     @property

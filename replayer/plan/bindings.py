@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from captures.redact.inputs import is_placeholder
-from replayer.plan.correlate import Match
 from replayer.plan.dependencies import Needs
 from replayer.plan.evidence import Left, Literal
+from replayer.plan.index import Match
 from replayer.plan.minted import drawn_by_script, generator_of, is_session_key
 from replayer.plan.reading import Reading
-from replayer.plan.records import RouteKind
+from replayer.plan.records import RouteKind, Source
 from replayer.plan.routes import is_unsafe
 from replayer.plan.scoring import (
     SUGGESTED,
@@ -125,6 +125,8 @@ class Bindings:
             for filler in fillers:
                 sighting = filler.match.sighting if filler.match is not None else None
                 if sighting is None or sighting.event not in first_ns:
+                    kept.append(filler)
+                elif sighting.source is Source.HEADER:  # The last id: there is one with the first event.
                     kept.append(filler)
                 elif sighting.at_ns <= first_ns[sighting.event]:
                     kept.append(filler)

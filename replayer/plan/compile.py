@@ -444,7 +444,7 @@ def _asked(reading: Reading) -> Iterator[Asked]:
 def _behind(reading: Reading, routes: Sequence[int]) -> list[Behind]:
     exchanges = reading.track.exchanges
     return [
-        Behind(exchange.path, is_unsafe(exchange, None), route, kind is RouteKind.ASSET)
+        Behind(exchange.path, is_unsafe(exchange, operation_of(exchange)), route, kind is RouteKind.ASSET)
         for exchange, route, kind in zip(exchanges, routes, reading.track.kinds, strict=True)
     ]
 

@@ -6,10 +6,6 @@ A session is replayed once in memory, in the order in which its client knew thin
 indexed when it had arrived whole, what a request carries is looked up when it was sent. So a candidate is always
 causally complete, and no text is ever searched for a value.
 
-Of several places that showed a value, one with a name (header, cookie, JSON key, named HTML element) is preferred to
-one with a position, a response to a message, and among equals the most recent response and the first message. A
-response that only repeats what its own request carried mints nothing: a poll does not depend on the poll before.
-
 When all sessions are read, each candidate is scored (``scoring``). Sessions are compared where both ends are the same
 place: there, a value that differs is dynamic, one that never differs is not. A value that was accepted somewhere in a
 session is accepted wherever that session's client sent it afterwards, if it is long enough to be no coincidence.
@@ -19,10 +15,10 @@ Knows nothing of templates, slots and steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from replayer.plan.index import Match
 from replayer.plan.scoring import (
     ACCEPTED,
     TOKEN_CLASSES,
@@ -31,155 +27,16 @@ from replayer.plan.scoring import (
     is_id_key,
     is_named_after,
     is_same_key,
+    is_version_key,
     name_terms,
     shape_terms,
-    total,
     value_class,
 )
-from replayer.plan.sightings import STABLE, Sighting
-from replayer.plan.values import EventRef, Use
+from replayer.plan.sightings import Sighting, is_argument
+from replayer.plan.values import WHOLE_URL, EventRef, Use
 
 _TOO_COMMON = 200
 _N_SESSIONS_FOR_CONSTANT = 3
-_MAX_OTHERS = 4
-_SHORT_CHARS = 8
-"""Values below this length mean different things at different places."""
-_MAX_NAMES = 32
-_MAX_MESSAGES = 6
-
-
-class _Entry:
-    """What is known of one value so far."""
-
-    __slots__ = ("by_name", "is_sent_first", "message", "messages", "n", "others", "position", "response")
-
-    def __init__(self, *, is_sent_first: bool, is_short: bool) -> None:
-        self.by_name: dict[tuple[str, str], Sighting] | None = {} if is_short else None
-        self.response: Sighting | None = None
-        self.message: Sighting | None = None
-        self.messages: tuple[Sighting, ...] = ()
-        self.position: Sighting | None = None
-        self.others: tuple[Sighting, ...] = ()
-        self.n = 0
-        self.is_sent_first = is_sent_first
-
-    def add(self, sighting: Sighting) -> None:
-        self.n += 1
-        best = self.best()
-        if self.by_name is not None and len(self.by_name) < _MAX_NAMES:
-            name = (sighting.parent, sighting.key)
-            self.by_name[name] = _newer(self.by_name.get(name), sighting)
-        if sighting.rank > STABLE:
-            self.position = _newer(self.position, sighting)
-        elif sighting.event[1] >= 0:
-            self.message = self.message or sighting
-            self.messages = (*self.messages, sighting)[:_MAX_MESSAGES]
-        else:
-            self.response = _newer(self.response, sighting)
-        if best is not None:
-            left = best if best is not self.best() else sighting
-            self.others = (left, *self.others)[:_MAX_OTHERS]
-
-    def best(self) -> Sighting | None:
-        return self.response or self.message or self.position
-
-    def best_for(self, use: Use) -> Sighting | None:
-        """Return the sighting that a use most likely means: of a short value the one whose names fit.
-
-        Subtle: 17 is the id of an order and of a user; only names tell which one ``/orders/17`` asks for.
-        """
-        best = self.best()
-        if not self.by_name or best is None or _fits(use, best):
-            return best
-        fitting = [sighting for sighting in self.by_name.values() if _fits(use, sighting)]
-        return min(fitting, key=lambda s: (s.rank > STABLE, -s.at_ns, s.event, s.place), default=best)
-
-
-def _fits(use: Use, sighting: Sighting) -> bool:
-    return is_named_after(use.key, sighting.parent, sighting.key) or is_same_key(use.key, sighting.key)
-
-
-def _newer(old: Sighting | None, new: Sighting) -> Sighting:
-    """Return the sighting of the later event; of one event, the better anchored and then the first."""
-    if old is None or old.event != new.event:
-        return new
-    return new if new.rank < old.rank else old
-
-
-class Index:
-    """Values of one session, by value."""
-
-    __slots__ = ("_entries", "_sent")
-
-    def __init__(self) -> None:
-        self._entries: dict[bytes, _Entry] = {}
-        self._sent: set[bytes] = set()
-
-    def show(self, seen: Iterable[tuple[bytes, Sighting]], echoed: Sequence[Use] = ()) -> None:
-        """Take what a response or message shows.
-
-        Args:
-            echoed: the uses of the request that the response answers.
-        """
-        own = {use.value for use in echoed}
-        for value, sighting in seen:
-            entry = self._entries.get(value)
-            if entry is None:
-                is_short = len(value) < _SHORT_CHARS
-                entry = self._entries[value] = _Entry(is_sent_first=value in self._sent, is_short=is_short)
-            elif value in own:
-                entry.n += 1
-                continue
-            entry.add(sighting)
-
-    def match(self, use: Use) -> Match | None:
-        """Return where the value of a use had been shown before it was sent, or None."""
-        entry = self._entries.get(use.value)
-        best = entry.best_for(use) if entry is not None else None
-        if entry is None or best is None:
-            return None
-        return Match(
-            use=use,
-            sighting=best,
-            n_sightings=entry.n,
-            is_sent_first=entry.is_sent_first,
-            others=entry.others,
-            messages=entry.messages if best is entry.message else (),
-        )
-
-    def send(self, uses: Iterable[Use]) -> None:
-        """Note what the client has sent."""
-        self._sent.update(use.value for use in uses)
-
-
-@dataclass(slots=True, kw_only=True)
-class Match:
-    """A use, and where its value may come from.
-
-    Attributes:
-        n_sightings: how often the server had shown the value before.
-        is_sent_first: the client sent it before the server ever showed it.
-        others: what else was considered, the last first.
-        messages: where the sighting is a message: all that showed the value so far, it the first of them.
-        terms: the score, term by term.
-        is_accepted: whether it becomes a slot.
-        is_listed: it is a path segment, and a list in the answer of the path before it names it.
-    """
-
-    use: Use
-    sighting: Sighting
-    n_sightings: int = 1
-    is_sent_first: bool = False
-    others: tuple[Sighting, ...] = ()
-    messages: tuple[Sighting, ...] = ()
-    terms: Terms = field(default_factory=list)
-    is_accepted: bool = False
-    is_listed: bool = False
-
-    @property
-    def score(self) -> int:
-        """Sum of the terms."""
-        return total(self.terms)
 
 
 class Behind(NamedTuple):
@@ -245,6 +102,13 @@ class Judge:
                 terms.append(("it was created there", 2))
             elif use.value.isdigit() and is_id_key(sighting.key):
                 terms.append(("it is a number, and an id there", 2))
+        elif use.segment >= 0 and use.value.isdigit():
+            terms.append(("a number in a path", 2))
+        terms += _minted_terms(match)
+        if is_version_key(use.key) and is_same_key(use.key, sighting.key) and self._asked(session, use.event).is_unsafe:
+            terms.append(("it guards a write", 3))
+        if use.key == WHOLE_URL == sighting.key and not sighting.is_redirect:
+            terms.append(("the answer named this address", 4))
         if use.segment >= 0 and sighting.rank > 1 and self._asked(session, use.event).is_asset:
             terms.append(("a file that a page names, the same for everybody", -12))
         if sighting.is_redirect:
@@ -253,6 +117,8 @@ class Judge:
             terms.append(("known by its position in a list", -2))
         if match.is_sent_first:
             terms.append(("the client sent it before the server showed it", -4))
+        if match.is_counted:
+            terms.append(("the client counts there", -6))
         if match.n_sightings > _TOO_COMMON:
             terms.append((f"shown {match.n_sightings} times", -3))
         difference = compared.get(self._place(session, match), 0) if compared else 0
@@ -261,6 +127,28 @@ class Judge:
         elif difference < 0:
             terms.append(("the same in all sessions", -6))
         return terms
+
+
+def _minted_terms(match: Match) -> Terms:
+    """Subtle: numbers that count something coincide with ids, so both ends of a short one must be places of ids."""
+    use, sighting = match.use, match.sighting
+    if not match.is_minted or (len(use.value) < 4 and not (is_id_place(use) and _is_id_shown(sighting))):
+        return []
+    if value_class(use.value) in (ValueClass.WORDS, ValueClass.FIXED) and not is_id_key(sighting.key):
+        return []
+    terms: Terms = [("it was not there before that", 4)]
+    if not use.is_piece and len(use.value) > 1 and is_argument(use.path):
+        terms.append(("an argument that has no name", 2))
+    return terms
+
+
+def is_id_place(use: Use) -> bool:
+    """Tell whether a use is at a place where programs say which thing they mean."""
+    return use.segment >= 0 or use.is_piece or is_id_key(use.key) or is_argument(use.path)
+
+
+def _is_id_shown(sighting: Sighting) -> bool:
+    return is_id_key(sighting.key) or sighting.rank in (0, 2, 4)
 
 
 def _is_resource(before: str, path: str) -> bool:

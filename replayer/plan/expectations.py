@@ -189,8 +189,8 @@ def _is_spared(path: JsonPath, shape: DocumentShape) -> bool:
 
 
 def kind_of(value: Any) -> int:
-    """Return the kind of a parsed JSON value."""
-    return _KINDS[type(value)]
+    """Return the kind of a parsed JSON value; byte strings and extensions of MessagePack are strings."""
+    return _KINDS.get(type(value), JsonKind.STRING)
 
 
 def carries_error(document: Any) -> bool:

@@ -195,8 +195,10 @@ def is_kept_open(exchange: Exchange, last_ns: int) -> bool:
         last_ns: when the last thing of the session happened.
     """
     if media_type(exchange.response_headers) == "text/event-stream":
-        # A stream that its server ended while the session went on is an answer like any other: its end is due.
-        return exchange.end_ns is None or bool(exchange.error) or last_ns - exchange.end_ns < _AT_THE_END_NS
+        # A stream that its server ended while the session went on is an answer like any other: its end is due. One
+        # that the page left goes on for as long as it did then.
+        is_left = exchange.ended_by is Peer.CLIENT or bool(exchange.error)
+        return exchange.end_ns is None or is_left or last_ns - exchange.end_ns < _AT_THE_END_NS
     if exchange.error:
         return is_given_up(exchange)
     took_ns = (exchange.end_ns if exchange.end_ns is not None else last_ns) - exchange.request_end_ns

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from captures.envelopes import Framing, open_document
-from captures.leaves import JsonPath
+from captures.leaves import JsonPath, as_bytes
 from captures.records import Message
 from replayer.plan.records import Pairing
 from replayer.plan.scoring import TOKEN_CLASSES, is_id_key, value_class
@@ -233,7 +233,7 @@ def _by_echo(logs: Sequence[SocketLog], names: Sequence[str], responders: Iterab
     n_sent: dict[int, int] = {}
     skipped = set(responders)
     for number, log in enumerate(logs):
-        _echoes_of(log, number, skipped, found, n_sent)
+        _echoes_of(log, number, names, skipped, found, n_sent)
     chosen: _Pairs = {}
     paths: dict[int, JsonPath] = {}
     order = {
@@ -251,7 +251,9 @@ def _by_echo(logs: Sequence[SocketLog], names: Sequence[str], responders: Iterab
     return chosen
 
 
-def _echoes_of(log: SocketLog, number: int, skipped: set[int], found: _Pairs, n_sent: dict[int, int]) -> None:
+def _echoes_of(
+    log: SocketLog, number: int, names: Sequence[str], skipped: set[int], found: _Pairs, n_sent: dict[int, int]
+) -> None:
     open_sends: dict[bytes, tuple[int, int, JsonPath]] = {}
     answered: set[tuple[int, int, JsonPath]] = set()
     for entry in log.entries:
@@ -262,6 +264,8 @@ def _echoes_of(log: SocketLog, number: int, skipped: set[int], found: _Pairs, n_
             for use in log.uses.get(entry.position, ()):
                 if use.path and not use.is_piece and _is_id(use.key, use.value):
                     open_sends[use.value] = (entry.position, entry.kind, use.path)
+            continue
+        if _is_answered_by_protocol(log, names[entry.kind]):
             continue
         for hit in log.hits.get(entry.position, ()):
             sent = open_sends.get(hit.value)
@@ -274,6 +278,12 @@ def _echoes_of(log: SocketLog, number: int, skipped: set[int], found: _Pairs, n_
             rule = "id" if is_id_key(hit.key) or not hit.key else "value"
             key = _Key(kind, path, entry.kind, hit.path, rule)
             found.setdefault(key, []).append((number, (position, entry.position)))
+
+
+def _is_answered_by_protocol(log: SocketLog, name: str) -> bool:
+    """Tell whether a message of this kind says by its protocol's id what it answers: an equal number says nothing."""
+    protocol = _BY_FRAMING.get(log.framing)
+    return protocol is not None and protocol.answers.fullmatch(name) is not None
 
 
 def _is_id(key: str, value: bytes) -> bool:
@@ -312,9 +322,11 @@ def _scalar(framing: Framing, data: bytes, path: JsonPath) -> bytes | None:
             node = node[step]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
+    if isinstance(node, bytes):
+        return node
     if isinstance(node, bool) or not isinstance(node, (str, int)):
         return None
-    return str(node).encode("utf-8", "surrogatepass")
+    return as_bytes(str(node))
 
 
 # Order.

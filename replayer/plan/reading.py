@@ -10,20 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from captures.bodies import header
-from captures.envelopes import Framing
+from captures.envelopes import Framing, is_polling
 from captures.records import Exchange, Opcode, Peer, Socket
 from replayer.plan.cookies import CookieLog
-from replayer.plan.correlate import Index, Match
+from replayer.plan.counting import Counted, counted_places
 from replayer.plan.expectations import DocumentShape, shape_of_document
+from replayer.plan.index import Index, Match, Mints
 from replayer.plan.messages import FamilyKey, Kinds
+from replayer.plan.pages import of_text, pieces
 from replayer.plan.pairing import Entry, Hit, SocketLog
 from replayer.plan.records import RouteKind, Source
 from replayer.plan.requests import decoded_response
 from replayer.plan.routes import Shape, shape_for_routes
+from replayer.plan.scoring import thing_of
 from replayer.plan.selection import Track
-from replayer.plan.sightings import Wanted, media_kind, of_headers, of_json, of_text, parsed, pieces
+from replayer.plan.sightings import Wanted, media_kind, of_event_id, of_headers, of_json, parsed
 from replayer.plan.streams import Shown, events_of, is_stream
 from replayer.plan.values import EventRef, Use, uses_of_message, uses_of_request
+from replayer.plan.writes import Writes
 
 
 @dataclass(slots=True)
@@ -84,21 +88,22 @@ def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> 
         _take_uses(reading, position, exchange, reading.cookies.names)
         if exchange.socket is not None:
             _take_messages(reading, position, exchange.socket, kinds.framing(families[position]))
+    counted = counted_places(_in_order(reading.uses), {event: _where(track, event) for event in reading.uses})
     wanted = Wanted(use for uses in reading.uses.values() for use in uses)
-    index = Index()
+    index, writes = Index(), Writes(track)
     for position, exchange in enumerate(track.exchanges):
         if is_stream(exchange):
             reading.streams[position] = list(events_of(exchange))
     for t_ns, what, position, message in sorted(_events(track, reading.streams)):
         event = (position, message)
         if what == _SENT:
-            _match(reading, index, event)
+            _match(reading, index, event, counted)
             if message >= 0:
                 _take_sent(reading, event, kinds, families[position])
         elif message <= _STREAMED:
             _read_event(reading, index, wanted, position, _STREAMED - message)
         elif message < 0:
-            _read_answer(reading, index, wanted, position, t_ns)
+            _read_answer(reading, index, wanted, position, t_ns, writes.minted_by(position))
         else:
             _read_message(reading, index, wanted, event, kinds, families[position])
     return reading
@@ -139,13 +144,23 @@ def _message_events(socket: Socket, position: int) -> Iterator[tuple[int, int, i
         yield t_ns, _SENT if message.sender is Peer.CLIENT else _SHOWN, position, number
 
 
-def _match(reading: Reading, index: Index, event: EventRef) -> None:
+def _in_order(uses: Mapping[EventRef, list[Use]]) -> dict[EventRef, list[Use]]:
+    """Return the uses in the order of their sending, as far as one socket or path goes."""
+    return {event: uses[event] for event in sorted(uses)}
+
+
+def _where(track: Track, event: EventRef) -> str:
+    return f"{event[0]}" if event[1] >= 0 else f"{track.exchanges[event[0]].method} {track.exchanges[event[0]].path}"
+
+
+def _match(reading: Reading, index: Index, event: EventRef, counted: Counted) -> None:
     uses = reading.uses.get(event, ())
     for use in uses:
         match = index.match(use)
         if match is None:
             reading.unmatched.append(use)
         else:
+            match.is_counted = bool(counted) and (_where(reading.track, event), use.place) in counted
             reading.matches.append(match)
     index.send(uses)
 
@@ -159,10 +174,10 @@ def _take_sent(reading: Reading, event: EventRef, kinds: Kinds, family: FamilyKe
     log.entries.append(Entry(event[1], message.t_ns, True, number))
 
 
-def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, t_ns: int) -> None:
+def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, t_ns: int, mints: Mints) -> None:
     exchange, event = reading.track.exchanges[position], (position, -1)
     echoed = reading.uses[event]
-    index.show(of_headers(exchange, event, t_ns, wanted), echoed)
+    index.show(of_headers(exchange, event, t_ns, wanted), echoed, mints=mints)
     if exchange.socket is not None or not exchange.response_body.data:
         if exchange.response_body.size_bytes == 0:
             reading.answers[position].n_bytes = 0
@@ -178,18 +193,22 @@ def _read_answer(reading: Reading, index: Index, wanted: Wanted, position: int, 
             values = wanted.values
             reading.constants.update(piece for start, end in pieces(text) if (piece := text[start:end]) in values)
         return
-    document = parsed(text) if kind != "html" and text.lstrip()[:1] in (b"{", b"[") else None
+    is_document = text.lstrip()[:1] in (b"{", b"[") or is_polling(exchange.target)
+    document = parsed(text) if kind != "html" and is_document else None
     if document is not None:
-        index.show(of_json(document, event, t_ns, wanted), echoed)
+        index.show(of_json(document, event, t_ns, wanted, thing_of(exchange.path)), echoed, mints=mints)
         reading.answers[position] = _answer(len(text), document)
     elif kind != "other":
-        index.show(of_text(text, event, t_ns, wanted, is_html=kind == "html"), echoed)
+        index.show(of_text(text, event, t_ns, wanted, is_html=kind == "html"), echoed, mints=mints)
 
 
 def _read_event(reading: Reading, index: Index, wanted: Wanted, position: int, number: int) -> None:
     shown = reading.streams[position][number]
-    seen = of_json(shown.document, (position, -1), shown.t_ns, wanted)
-    index.show([(value, s) for value, s in seen if s.source is Source.JSON and shown.is_first(s.path)])
+    event = (position, -1)
+    if shown.last_id in wanted.values:
+        index.show([(shown.last_id, of_event_id(event, shown.t_ns))])
+    seen = of_json(shown.document, event, shown.t_ns, wanted) if shown.document is not None else ()
+    index.show([(value, s) for value, s in seen if s.source is Source.JSON and shown.is_first(s.path)], mints=Mints.NEW)
 
 
 def _answer(n_bytes: int, document: Any) -> Answer:
@@ -214,4 +233,4 @@ def _read_message(
         return
     if seen:
         log.hits[event[1]] = [Hit(value, sighting.path, sighting.key) for value, sighting in seen]
-        index.show(seen)
+        index.show(seen, mints=Mints.NEW)

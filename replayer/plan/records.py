@@ -56,6 +56,10 @@ class SlotKind(Enum):
     """Another slot's value in another coding; ``detail`` is ``<slot number>:<codec>``."""
 
 
+LAST_EVENT_ID = "last-event-id"
+"""Name under which extractors read the last id of an event stream: the header that a page goes on with."""
+
+
 class Codec(Enum):
     """How a value is written where it was found or where it is used."""
 
@@ -74,6 +78,10 @@ class Codec(Enum):
     """A MessagePack string with its header; only written, never read."""
     MSGPACK_INT = "msgpack_int"
     """A MessagePack integer, shortest form; only written, never read."""
+    MSGPACK_BIN = "msgpack_bin"
+    """A MessagePack byte string with its header; only written, never read."""
+    URL_TARGET = "url_target"
+    """A URL, absolute or not, of which path and query are meant; only read, never written."""
 
 
 class Source(Enum):
@@ -134,8 +142,8 @@ class Extractor:
     Attributes:
         slot: number of the EXTRACTED slot it fills.
         source: which part is read. HEADER and COOKIE use ``name``; JSON uses ``path``; TEXT takes what stands between
-            the first ``left`` and the next ``right`` of the decoded body. A HEADER with ``left`` is cut in the same
-            way, up to its end where ``right`` is empty: one segment or field of a Location.
+            the first ``left`` and the next ``right`` of the decoded body. A HEADER or a string of JSON with ``left``
+            is cut in the same way, up to its end where ``right`` is empty: one segment or field of a URL.
         codec: how the value is written there; the slot holds the decoded value.
         prefix: bytes that precede the value inside the part found (``Bearer ``), removed.
         where: of JSON: how elements of lists on the way are found.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from captures.errors import ConfigError
-from replayer.plan.correlate import Match
+from replayer.plan.index import Match
 from replayer.plan.records import RouteKind
 from replayer.plan.rules import PairingRule, RouteRule, Rules, SlotRule, nearest, place_name
 from replayer.plan.sightings import Sighting

@@ -62,11 +62,19 @@ _ID_KEYS = frozenset(
         "uuid",
     }
 )
+_VERSION_KEYS = frozenset({"etag", "ifmatch", "lockversion", "rev", "revision", "rowversion", "version"})
+# What programs do to things: in POST /orders/create the thing is the order.
+_VERBS = frozenset(
+    "add all begin bulk create draft find insert list make me new open place put register save search start submit"
+    " update upsert".split()
+)
 _CREDENTIALS = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|pin|otp|totp|mfacode|user(?:name)?|login|loginid|email|e?mailaddress"
     r"|account(?:name)?|clientsecret|apikey"
 )
 _TOKEN_CHARS = re.compile(rb"[A-Za-z0-9_\-+/=.~%:|@!$,;&?#\"\x80-\xff ]+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NUMBERED = re.compile(r"\d{2}")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -93,10 +101,11 @@ class ValueClass:
     DIGITS = "digits"
     FIXED = "fixed"
     WORDS = "words"
+    BINARY = "binary"
     OTHER = "other"
 
 
-TOKEN_CLASSES = frozenset({ValueClass.UUID, ValueClass.JWT, ValueClass.ULID, ValueClass.HEX})
+TOKEN_CLASSES = frozenset({ValueClass.UUID, ValueClass.JWT, ValueClass.ULID, ValueClass.HEX, ValueClass.BINARY})
 PLAIN_CLASSES = frozenset({ValueClass.UUID, ValueClass.ULID, ValueClass.HEX, ValueClass.DIGITS, ValueClass.JWT})
 """Shapes whose values look the same in every coding."""
 
@@ -114,10 +123,20 @@ _CLASSES = (
 @lru_cache(maxsize=65536)
 def value_class(value: bytes) -> str:
     """Return the shape of a value, one of ``ValueClass``."""
+    if not value.isascii() and not _is_utf8(value):
+        return ValueClass.BINARY
     found = next((name for name, pattern in _CLASSES if pattern.fullmatch(value)), ValueClass.OTHER)
     if found == ValueClass.WORDS and len(value) >= 16 and value.isalpha() and entropy_bits(value) >= _RANDOM_BITS:
         return ValueClass.OTHER
     return found
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=65536)
@@ -142,6 +161,18 @@ def is_id_key(key: str) -> bool:
     """Tell whether a name says that its value identifies something."""
     plain = plain_key(key)
     return plain in _ID_KEYS or plain.endswith(("id", "uuid")) or key.endswith(("_no", "No", "_ref", "Ref"))
+
+
+@lru_cache(maxsize=65536)
+def is_call_key(key: str) -> bool:
+    """Tell whether a name is one that protocols give to the ids of messages and calls."""
+    return plain_key(key) in _ID_KEYS
+
+
+@lru_cache(maxsize=65536)
+def is_version_key(key: str) -> bool:
+    """Tell whether a name is one of what guards a write against another in between."""
+    return plain_key(key) in _VERSION_KEYS
 
 
 @lru_cache(maxsize=65536)
@@ -179,10 +210,31 @@ def is_named_after(used: str, parent: str, shown: str) -> bool:
         parent: key of the object or list that the id was shown in.
         shown: key of the id in there.
     """
-    thing, name = singular(plain_key(parent)), plain_key(used)
-    if not thing or not name or not is_id_key(shown):
+    name = plain_key(used)
+    if not name or not is_id_key(shown):
         return False
-    return singular(name) == thing or name in (thing + plain_key(shown), thing + "id", plain_key(parent) + "id")
+    return any(
+        singular(name) == thing or name in (thing + plain_key(shown), thing + "id", thing + "ids", plural + "id")
+        for thing, plural in _things(parent)
+    )
+
+
+@lru_cache(maxsize=65536)
+def _things(name: str) -> tuple[tuple[str, str], ...]:
+    """Return what a name may speak of, singular and as written: ``createOrderLine`` of an order line and of a line."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    tails = ["".join(words[at:]) for at in range(len(words))]
+    return tuple((singular(tail), tail) for tail in tails if tail not in _VERBS)
+
+
+def thing_of(path: str) -> str:
+    """Return the name of what a request asks for: the last word of its path that is no id and no verb.
+
+    Worked: ``/api/orders/17/lines`` is about ``lines``, ``/orders/create`` about ``orders``.
+    """
+    words = [word for word in path.split("/") if word[:1].isalpha() and not _NUMBERED.search(word)]
+    nouns = [word for word in words if word.lower() not in _VERBS]
+    return (nouns or words or [""])[-1]
 
 
 def singular(word: str) -> str:
@@ -208,7 +260,7 @@ def shape_terms(value: bytes) -> Terms:
         terms.append(("under 4 characters", -3))
     if kind in TOKEN_CLASSES:
         terms.append((f"looks like {kind}", 3))
-    if not _TOKEN_CHARS.fullmatch(value):
+    if kind != ValueClass.BINARY and not _TOKEN_CHARS.fullmatch(value):
         terms.append(("characters that tokens do not have", -4))
     if kind == ValueClass.FIXED:
         terms.append(("a constant of the protocol, a date, a version", -5))

@@ -6,19 +6,28 @@ and one look-up per leaf, whatever its size. Pure.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from captures.leaves import JsonPath, find_json, form_leaves, html_leaves, path_leaves, text_runs
+from captures.envelopes import open_body
+from captures.leaves import (
+    Found,
+    JsonPath,
+    as_bytes,
+    as_text,
+    find_json,
+    form_leaves,
+    path_leaves,
+    target_of,
+)
 from captures.records import Exchange
-from replayer.plan.records import Codec, Source
-from replayer.plan.scoring import is_id_key
-from replayer.plan.values import EventRef, Use
+from replayer.plan.records import LAST_EVENT_ID, Codec, Source
+from replayer.plan.scoring import is_id_key, is_version_key
+from replayer.plan.values import WHOLE_URL, EventRef, Use
 
 # Headers of the transport, of caches and of tracing: what they hold is never sent back.
 _SILENT_NAMES = re.compile(
@@ -27,9 +36,12 @@ _SILENT_NAMES = re.compile(
     rb"|strict-transport-security|referrer-policy|permissions-policy|nel|report-to|upgrade|pragma|accept-ranges|allow"
     rb"|retry-after|server-timing|timing-allow-origin|x-dns-prefetch-control)$"
 )
-_KEY_BEFORE = re.compile(rb"""([A-Za-z_][\w.-]{0,60})["'\\]{0,2}\s{0,4}[:=]\s{0,4}["'\\]{0,2}$""")
-_SEGMENT = re.compile(rb"[A-Za-z0-9_.~%-]{1,39}")
 _SMALL = 1_000_000
+_URL_PARTS = re.compile(rb"[/?&=]")
+# Objects that only hold what an answer is about.
+_WRAPPERS = frozenset({"attributes", "body", "content", "data", "payload", "response", "result"})
+# Lists that are the arguments of an event or call: Socket.IO's, SignalR's, JSON-RPC's. Their positions have a meaning.
+_ARGUMENTS = frozenset({("data",), ("arguments",), ("params",)})
 
 STABLE = 2
 """Ranks up to this one are anchored by names; what is above depends on positions or on the text around."""
@@ -86,10 +98,7 @@ class Wanted:
         for value in self.values:
             if value.isdigit() and len(value) < 19 and (value == b"0" or value[:1] != b"0"):
                 self.leaves.add(int(value))
-            try:
-                self.leaves.add(value.decode("utf-8", "surrogatepass"))
-            except UnicodeDecodeError:
-                continue
+            self.leaves.add(as_text(value))
 
 
 Seen = tuple[bytes, Sighting]
@@ -145,7 +154,6 @@ def _of_location(
 ) -> Iterator[Seen]:
     is_redirect = name == "location" and 300 <= (exchange.status or 0) < 400
     path_at = value.find(b"/", value.find(b"//") + 2) if b"//" in value else 0
-    path, _, query = value[path_at:].partition(b"#")[0].partition(b"?") if path_at >= 0 else (b"", b"", b"")
 
     def sighting(key: str, start: int, end: int, codec: Codec) -> Sighting:
         return Sighting(
@@ -162,107 +170,117 @@ def _of_location(
             is_redirect=is_redirect,
         )
 
-    if is_redirect and value in wanted.values:
-        yield value, sighting("url", -1, -1, Codec.RAW)
-    before = ""
-    for leaf in path_leaves(path, path_at):
-        if leaf.value in wanted.values:
-            yield leaf.value, sighting(before, leaf.start, leaf.end, Codec.PERCENT)
-        before = leaf.value.decode("utf-8", "replace")
-    for leaf in form_leaves(query, path_at + len(path) + 1):
-        if leaf.value in wanted.values:
-            yield leaf.value, sighting(str(leaf.path[0]), leaf.start, leaf.end, Codec.FORM)
+    target = target_of(value)
+    if is_redirect and target in wanted.values:
+        yield target, sighting(WHOLE_URL, -1, -1, Codec.RAW if target == value else Codec.URL_TARGET)
+    if path_at >= 0:
+        for plain, key, start, end, codec in url_parts(value, path_at, wanted):
+            yield plain, sighting(key, start, end, codec)
 
 
-def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted) -> Iterator[Seen]:
-    """Yield what a parsed body or message shows."""
-    for path, value, is_nested in find_json(document, wanted.leaves):
+def of_event_id(event: EventRef, at_ns: int) -> Sighting:
+    """Return the sighting of the last id that a stream's events had: it is what a page goes on from."""
+    return Sighting(
+        event=event,
+        at_ns=at_ns,
+        source=Source.HEADER,
+        name=LAST_EVENT_ID,
+        key=LAST_EVENT_ID,
+        place="id of the last event",
+        rank=0,
+    )
+
+
+def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted, thing: str = "") -> Iterator[Seen]:
+    """Yield what a parsed body or message shows.
+
+    Args:
+        thing: what was asked for; it stands for the name of the object at the top.
+    """
+    urls: list[Found] = []
+    for path, value, is_nested in find_json(document, wanted.leaves, urls):
         names = [step for step in path if isinstance(step, str)]
         key = names[-1] if names else ""
-        if type(value) is int and value < _SMALL and not is_id_key(key):
+        if type(value) is int and value < _SMALL and not (is_id_key(key) or is_version_key(key)):
             continue
-        has_position = any(isinstance(step, int) for step in path)
-        plain = str(value).encode("utf-8", "surrogatepass")
         yield (
-            plain,
+            as_bytes(str(value)),
             Sighting(
                 event=event,
                 at_ns=at_ns,
                 source=Source.TEXT if is_nested else Source.JSON,
                 key=key,
-                parent=names[-2] if len(names) > 1 else "",
+                parent=_parent(names, thing),
                 path=path,
                 codec=Codec.JSON_STRING if is_nested else Codec.RAW,
                 place="json /" + "/".join(map(str, path)),
-                rank=4 if is_nested else 3 if has_position else 1,
+                rank=4 if is_nested else 3 if _has_position(path) else 1,
             ),
         )
+    for path, value, _ in urls:
+        yield from _of_url_in_json(path, as_bytes(str(value)), event, at_ns, wanted)
 
 
-def of_text(text: bytes, event: EventRef, at_ns: int, wanted: Wanted, *, is_html: bool) -> Iterator[Seen]:
-    """Yield what a page or another text shows: named elements first, then pieces that look like tokens."""
-    for leaf in html_leaves(text) if is_html else ():
+def _parent(names: Sequence[str], thing: str) -> str:
+    """Return the name of the object that holds a key; wrappers that every answer has say nothing of it."""
+    inner = [name for name in names[:-1] if name.lower() not in _WRAPPERS]
+    return inner[-1] if inner else thing
+
+
+def is_argument(path: JsonPath) -> bool:
+    """Tell whether a path ends at an argument of an event or call that has no name."""
+    return len(path) > 1 and isinstance(path[-1], int) and path[-2:-1] in _ARGUMENTS
+
+
+def _has_position(path: JsonPath) -> bool:
+    """Tell whether a path leads through a list of things, and not only through the arguments of an event."""
+    return any(isinstance(step, int) and path[at - 1 : at] not in _ARGUMENTS for at, step in enumerate(path))
+
+
+def _of_url_in_json(path: JsonPath, url: bytes, event: EventRef, at_ns: int, wanted: Wanted) -> Iterator[Seen]:
+    """Yield the parts of an address that the client used: all of its target, or segments and fields of it."""
+
+    def sighting(key: str, rank: int, codec: Codec, start: int = -1, end: int = -1) -> Sighting:
+        place = "json /" + "/".join(map(str, path))
+        return Sighting(
+            event=event,
+            at_ns=at_ns,
+            source=Source.JSON,
+            key=key,
+            path=path,
+            codec=codec,
+            place=place,
+            rank=3 if _has_position(path) else rank,
+            start=start,
+            end=end,
+        )
+
+    target = target_of(url)
+    if target in wanted.values:
+        yield target, sighting(WHOLE_URL, 1, Codec.URL_TARGET)
+    if b"%" not in url and wanted.values.isdisjoint(_URL_PARTS.split(target)):
+        return
+    for value, key, start, end, codec in url_parts(url, url.find(target), wanted):
+        yield value, sighting(key, 2, codec, start, end)
+
+
+def url_parts(url: bytes, at: int, wanted: Wanted) -> Iterator[tuple[bytes, str, int, int, Codec]]:
+    """Yield (value, name, start, end, coding) of the wanted segments and fields of the URL whose path begins there."""
+    path, _, query = url[at:].partition(b"#")[0].partition(b"?")
+    before = ""
+    for leaf in path_leaves(path, at):
         if leaf.value in wanted.values:
-            key = str(leaf.path[0])
-            yield (
-                leaf.value,
-                Sighting(
-                    event=event,
-                    at_ns=at_ns,
-                    source=Source.TEXT,
-                    key=key,
-                    codec=Codec.HTML,
-                    place=f"html {key}",
-                    rank=2,
-                    start=leaf.start,
-                    end=leaf.end,
-                ),
-            )
-    values = wanted.values
-    for start, end in pieces(text):
-        if text[start:end] in values:
-            before = _KEY_BEFORE.search(text, max(0, start - 72), start)
-            key = before.group(1).decode("latin-1") if before else _segment_before(text, start)
-            yield (
-                text[start:end],
-                Sighting(
-                    event=event,
-                    at_ns=at_ns,
-                    source=Source.TEXT,
-                    key=key,
-                    place=f"text {key}".rstrip(),
-                    rank=4,
-                    start=start,
-                    end=end,
-                ),
-            )
-
-
-def pieces(text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the token-like runs of a text, and the segments of those that are paths."""
-    for start, end in text_runs(text):
-        yield start, end
-        slash = text.find(b"/", start, end)
-        while slash >= 0:
-            if slash > start:
-                yield start, slash
-            start = slash + 1
-            slash = text.find(b"/", start, end)
-            if slash < 0 and start < end:
-                yield start, end
-
-
-def _segment_before(text: bytes, start: int) -> str:
-    if text[start - 1 : start] != b"/":
-        return ""
-    segment = text[text.rfind(b"/", max(0, start - 40), start - 1) + 1 : start - 1]
-    return segment.decode() if _SEGMENT.fullmatch(segment) else ""
+            yield leaf.value, before, leaf.start, leaf.end, Codec.PERCENT
+        before = leaf.value.decode("utf-8", "replace")
+    for leaf in form_leaves(query, at + len(path) + 1):
+        if leaf.value in wanted.values:
+            yield leaf.value, str(leaf.path[0]), leaf.start, leaf.end, Codec.FORM
 
 
 def parsed(text: bytes) -> Any:
     """Return the parsed JSON, or None where it is none (a document ``null`` shows nothing either)."""
     try:
-        return json.loads(text)
+        return open_body(text)
     except (ValueError, RecursionError):
         return None
 

@@ -21,11 +21,12 @@ MAX_EVENTS = 2000
 
 
 class Shown(NamedTuple):
-    """The document of one event, when it came, and the documents before it."""
+    """The document of one event, None where it is no JSON, when it came, the documents before it, the last id."""
 
     t_ns: int
     document: Any
     before: tuple[Any, ...]
+    last_id: bytes = b""
 
     def is_first(self, path: JsonPath) -> bool:
         """Tell whether no earlier event of the stream had anything at a path."""
@@ -39,7 +40,7 @@ def is_stream(exchange: Exchange) -> bool:
 
 
 def events_of(exchange: Exchange) -> Iterator[Shown]:
-    """Yield the events of a stream whose data is JSON, each at the time of the chunk that completed it."""
+    """Yield a stream's events with an id or with data that is JSON, each at the time of the chunk that completed it."""
     reader, data, at = EventReader(), exchange.response_body.data, 0
     end_ns = exchange.end_ns if exchange.end_ns is not None else exchange.start_ns
     before: list[Any] = []
@@ -51,8 +52,10 @@ def events_of(exchange: Exchange) -> Iterator[Shown]:
         at += size
         for event in events:
             document = parsed(event.data)
-            if isinstance(document, (dict, list)) and len(before) < MAX_EVENTS:
-                yield Shown(t_ns, document, tuple(before[-_REMEMBERED:]))
+            is_document = isinstance(document, (dict, list)) and len(before) < MAX_EVENTS
+            if is_document or event.last_id:
+                yield Shown(t_ns, document if is_document else None, tuple(before[-_REMEMBERED:]), event.last_id)
+            if is_document:
                 before.append(document)
 
 

@@ -5,14 +5,13 @@ Knows which value goes where, not why: verdicts come from ``correlate``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from captures.envelopes import Framing, open_document
-from captures.leaves import Coding, JsonPath
+from captures.envelopes import Framing, open_body, open_document
+from captures.leaves import Coding, JsonPath, as_bytes
 from captures.records import Exchange
 from captures.redact.inputs import placeholder
 from replayer.plan.records import Anchor, Codec, Extractor, Slot, SlotKind, Source, Template
@@ -25,7 +24,7 @@ _NOT_NAME = re.compile(r"[^a-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEFT_BYTES = 160
 # Codings that look different for every value, however plain it is.
-_REWRITTEN = frozenset({Coding.BASE64, Coding.BASE64URL, Coding.MSGPACK_STRING, Coding.MSGPACK_INT})
+_REWRITTEN = frozenset({Coding.BASE64, Coding.BASE64URL, Coding.MSGPACK_STRING, Coding.MSGPACK_INT, Coding.MSGPACK_BIN})
 _DELIMITERS = b"<{[,;&?\n"
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/]{12,}")
 
@@ -196,13 +195,19 @@ def extractor_for(
     """
     if sighting.source is Source.JSON:
         where = anchors_of(document(), sighting.path) if sighting.rank > STABLE else ()
-        return Extractor(slot=slot, source=Source.JSON, path=sighting.path, where=where)
+        left = right = b""
+        if sighting.start >= 0:
+            left, right = _url_anchors(_at(document(), sighting.path), sighting.start, sighting.end)
+        codec = sighting.codec
+        return Extractor(
+            slot=slot, source=Source.JSON, path=sighting.path, where=where, left=left, right=right, codec=codec
+        )
     if sighting.source is Source.TEXT:
         return _text_extractor(slot, sighting, value, exchange)
     left = right = b""
     if sighting.start >= 0:
         whole = _header_value(exchange, sighting, value)
-        left, right = _header_anchors(whole, sighting.start, sighting.end)
+        left, right = _url_anchors(whole, sighting.start, sighting.end)
     return Extractor(
         slot=slot, source=sighting.source, name=sighting.name, left=left, right=right, codec=sighting.codec
     )
@@ -241,9 +246,15 @@ def _document_of(exchange: Exchange, event: EventRef, framing: Framing) -> Any:
     try:
         if event[1] >= 0 and exchange.socket is not None:
             return open_document(framing, exchange.socket.messages[event[1]].data)
-        return json.loads(decoded_response(exchange))
+        return open_body(decoded_response(exchange))
     except ValueError:
         return None
+
+
+def _at(document: Any, path: JsonPath) -> bytes:
+    for step in path:
+        document = document[step]
+    return as_bytes(str(document))
 
 
 def _header_value(exchange: Exchange, sighting: Sighting, value: bytes) -> bytes:
@@ -252,7 +263,7 @@ def _header_value(exchange: Exchange, sighting: Sighting, value: bytes) -> bytes
     return next((text for text in values if len(text) >= sighting.end), value)
 
 
-def _header_anchors(whole: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+def _url_anchors(whole: bytes, start: int, end: int) -> tuple[bytes, bytes]:
     """Return the delimiters of a piece of a URL: back to the segment or name before it, on to the next delimiter."""
     at = max(whole.rfind(delimiter, 0, max(start - 1, 0)) for delimiter in (b"/", b"?", b"&"))
     left = whole[max(at, 0) : start]

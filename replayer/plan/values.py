@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from captures.bodies import header
-from captures.envelopes import Framing, framed_leaves
+from captures.envelopes import Framing, framed_leaves, is_polling, polling_leaves
 from captures.leaves import (
     Coding,
     JsonPath,
@@ -29,10 +29,14 @@ from captures.leaves import (
     text_runs,
 )
 from captures.records import Exchange
+from replayer.plan.graphql import argument_names, literal_arguments
 from replayer.plan.requests import is_dropped
 
 MAX_WALKED_BYTES = 4 * 1024 * 1024
 """Bodies of requests above this size are uploads: they stay literal."""
+
+WHOLE_URL = "url"
+"""Key of a use that is all of a request's target, and of a place where the server showed all of an address."""
 
 EventRef = tuple[int, int]
 """An exchange's position among the compiled ones of its session, and its message's position, or -1 for itself."""
@@ -40,6 +44,10 @@ EventRef = tuple[int, int]
 _DECLARED_BASE64 = re.compile(rb"base64url\.[a-z0-9.-]+\.(?=[A-Za-z0-9_-]{8,}={0,2}$)")
 # Names of protocols: words, versions, dots. What has 16 characters of both letters and digits in a row is none.
 _SUBPROTOCOL = re.compile(rb"(?!.*(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9_-]{16,})[A-Za-z0-9_.\-]{1,60}")
+# Names of topics, channels, groups, destinations: words and ids, parted by one of : / .
+_TOPIC = re.compile(rb"/?[A-Za-z_][\w-]*(?:[:/.][\w-]+)+")
+_TOPIC_PART = re.compile(rb"[\w-]+")
+_MAX_TOPIC_BYTES = 200
 _SCHEME = re.compile(rb"(?:[A-Za-z][A-Za-z0-9_-]{1,15}) +(?=\S)")
 # What browsers say of themselves; nothing of it was minted by the application.
 _SILENT = frozenset(
@@ -124,7 +132,14 @@ def _of_target(exchange: Exchange, event: EventRef) -> Iterator[Use]:
     path, _, query = raw.partition(b"?")
     if query or any(is_id_like(leaf.value) for leaf in path_leaves(path)):
         yield Use(
-            event=event, part=Part.TARGET, start=0, end=len(raw), coding=Coding.RAW, value=raw, key="url", place="url"
+            event=event,
+            part=Part.TARGET,
+            start=0,
+            end=len(raw),
+            coding=Coding.RAW,
+            value=raw,
+            key=WHOLE_URL,
+            place="url",
         )
     yield from _of_url(raw, 0, len(raw), event, part=Part.TARGET)
 
@@ -228,6 +243,8 @@ def _of_body(exchange: Exchange, event: EventRef) -> list[Use]:
     if header(exchange.request_headers, b"content-encoding"):
         return []
     content_type = header(exchange.request_headers, b"content-type") or b""
+    if is_polling(exchange.target):
+        return list(_of_leaves(list(polling_leaves(body)), body, event))
     leaves = body_leaves(content_type, body)
     leaves += [inner for leaf in leaves for inner in _documents_in(leaf, body)]
     if leaves:
@@ -269,10 +286,12 @@ def is_text(content_type: bytes) -> bool:
 
 
 def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: bool = False) -> Iterator[Use]:
+    arguments = _arguments(leaves)
     for leaf in leaves:
         if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
             continue
         key = next((step for step in reversed(leaf.path) if isinstance(step, str)), "")
+        key = arguments.get(leaf.path, key)
         kind = (
             "field"
             if leaf.coding is Coding.FORM or (is_form and leaf.is_text and leaf.coding is Coding.RAW)
@@ -284,6 +303,48 @@ def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: boo
         if leaf.coding in (Coding.RAW, Coding.JSON_STRING) and leaf.end - leaf.start > 8:
             span = (leaf.start, leaf.end)
             yield from _runs(text, event, part=Part.BODY, key=key, place=place, within=span, taken=span)
+        if leaf.coding in (Coding.RAW, Coding.JSON_STRING) and leaf.is_text:
+            is_operation = leaf.path[-1:] == ("query",) and b"{" in leaf.value
+            parts = literal_arguments if is_operation else _composed
+            for name, start, end in parts(text[leaf.start : leaf.end]):
+                yield _piece(text, leaf.start + start, leaf.start + end, event, key=name or key, place=place)
+
+
+def _arguments(leaves: Iterable[Leaf]) -> dict[JsonPath, str]:
+    """Return by path of a GraphQL variable the name of the argument that it fills."""
+    names: dict[JsonPath, str] = {}
+    for leaf in leaves:
+        if leaf.path[-1:] == ("query",) and b"$" in leaf.value:
+            place = (*leaf.path[:-1], "variables")
+            names |= {(*place, variable): name for variable, name in argument_names(leaf.value).items()}
+    return names
+
+
+def _composed(raw: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield the ids in the name of a topic, channel or group, each with the word before it: ``room:17:members``."""
+    if len(raw) > _MAX_TOPIC_BYTES or not _TOPIC.fullmatch(raw):
+        return
+    before = ""
+    for part in _TOPIC_PART.finditer(raw):
+        word = part.group()
+        if is_id_like(word):
+            yield before, *part.span()
+        elif word[:1].isalpha():
+            before = word.decode()
+
+
+def _piece(text: bytes, start: int, end: int, event: EventRef, *, key: str, place: str) -> Use:
+    return Use(
+        event=event,
+        part=Part.BODY,
+        start=start,
+        end=end,
+        coding=Coding.RAW,
+        value=text[start:end],
+        key=key,
+        place=place,
+        is_piece=True,
+    )
 
 
 def _runs(

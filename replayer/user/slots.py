@@ -15,7 +15,8 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
 
-from captures.envelopes import Framing, open_document
+from captures.envelopes import Framing, open_body, open_document
+from captures.leaves import as_bytes, target_of
 from replayer.plan.records import Anchor, Codec, Extractor, JsonPath, Source
 
 _ABSENT = object()
@@ -52,7 +53,7 @@ def _unpacked(value: bytes) -> bytes:
     return to_bytes(open_document(Framing.MSGPACK, value)) or b""
 
 
-def _packed(value: str | int) -> bytes:
+def _packed(value: str | bytes | int) -> bytes:
     """Subtle: imported here, because help must not wait for it."""
     import msgpack
 
@@ -77,6 +78,8 @@ _DECODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.BASE64URL: lambda v: base64.urlsafe_b64decode(_unpad(v)),
     Codec.MSGPACK_STRING: _unpacked,
     Codec.MSGPACK_INT: _unpacked,
+    Codec.MSGPACK_BIN: _unpacked,
+    Codec.URL_TARGET: target_of,
 }
 _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.RAW: _identity,
@@ -88,6 +91,8 @@ _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.BASE64URL: lambda v: base64.urlsafe_b64encode(v).rstrip(b"="),
     Codec.MSGPACK_STRING: lambda v: _packed(v.decode("utf-8", "surrogateescape")),
     Codec.MSGPACK_INT: _packed_int,
+    Codec.MSGPACK_BIN: _packed,
+    Codec.URL_TARGET: _identity,
 }
 
 
@@ -136,7 +141,8 @@ class Answer:
             ValueError: it is not JSON.
         """
         if self._json is _ABSENT:
-            self._json = open_document(self._framing, self._read())
+            is_plain = self._framing is Framing.PLAIN
+            self._json = open_body(self._read()) if is_plain else open_document(self._framing, self._read())
         return self._json
 
     def find(self, extractor: Extractor) -> bytes | None:
@@ -156,7 +162,8 @@ class Answer:
     def _raw(self, extractor: Extractor) -> bytes | None:
         source = extractor.source
         if source is Source.JSON:
-            return to_bytes(walk(self.json(), extractor.path, extractor.where))
+            value = to_bytes(walk(self.json(), extractor.path, extractor.where))
+            return between(value, extractor.left, extractor.right) if value and extractor.left else value
         if source is Source.TEXT:
             return between(self._read(), extractor.left, extractor.right)
         pairs = self._headers if source is Source.HEADER else self._cookies
@@ -209,9 +216,11 @@ def _anchored(elements: list[Any], anchor: Anchor) -> Any:
 
 
 def to_bytes(value: Any) -> bytes | None:
-    """Return a JSON leaf as it is written in a URL or header: strings plain, numbers and booleans as JSON."""
+    """Return a leaf as it is written in a URL or header: strings plain, numbers and booleans as JSON."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
+        return as_bytes(value)
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, (bool, int, float)):
         return json.dumps(value).encode()
     return None

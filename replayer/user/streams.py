@@ -1,18 +1,22 @@
 """Event streams (SSE) of one virtual user while they are open: events counted, gaps timed, values taken. Pure.
 
 The answer to a stream's request ends when the recording's did, but its values are needed as soon as they are there: a
-step that uses one waits for the event that brings it, not for the end of the stream.
+step that uses one waits for the event that brings it, not for the end of the stream. The id of the last event is kept
+up to date for as long as the stream is open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from replayer.plan.records import LAST_EVENT_ID, Source
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.slots import Answer
 from replayer.wire.sse import ServerEvent
+
+_LAST_ID = LAST_EVENT_ID.encode()
 
 
 class EventStreams:
@@ -45,9 +49,10 @@ class EventStreams:
         if last_ns is not None and gap is not None:
             gap.ok(last_ns, last_ns, end_ns, 0)
         self._last_ns[index] = end_ns
-        if not request.step.extractors or index in self._released:
+        if not request.step.extractors:
             return False
-        return self._extract(request, events)
+        is_told = index in self._released
+        return self._extract(request, events) and not is_told
 
     def has_released(self, step: int) -> bool:
         """Tell whether those who wait for this step have been told already."""
@@ -57,9 +62,11 @@ class EventStreams:
         extractors = request.step.extractors
         missing = self._missing.setdefault(request.index, {extractor.slot for extractor in extractors})
         for event in events:
-            answer = Answer((), (), lambda data=event.data: data)  # type: ignore[misc]
+            ids = ((_LAST_ID, event.last_id),) if event.last_id else ()
+            answer = Answer(ids, (), lambda data=event.data: data)  # type: ignore[misc]
             for extractor in extractors:
-                if extractor.slot in missing and answer.find(extractor) is not None:
+                is_due = extractor.slot in missing or extractor.source is Source.HEADER
+                if is_due and answer.find(extractor) is not None:
                     missing.discard(extractor.slot)
                     self._memory.extract((extractor,), answer)
         if missing:

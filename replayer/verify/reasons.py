@@ -16,7 +16,7 @@ from typing import Any
 from captures.redact.pseudonyms import is_stand_in
 from replayer.plan.expectations import ERROR_KEYS, MAX_DEPTH, kind_of
 from replayer.plan.records import Expectation, JsonKind, JsonPath
-from replayer.plan.scoring import TOKEN_CLASSES, value_class
+from replayer.plan.scoring import TOKEN_CLASSES, ValueClass, value_class
 from replayer.user.slots import to_bytes
 from replayer.verify.records import Aspect, RawDifference
 
@@ -152,6 +152,8 @@ def _of_slot(recorded: Any, live: Any, facts: Facts) -> str:
 
 
 def _of_class(recorded: Any, live: Any) -> str:
+    if isinstance(recorded, bytes):
+        return "minted by the server" if value_class(recorded) == ValueClass.BINARY else "bytes of the data"
     if isinstance(recorded, (int, float)):
         return "a time" if _is_epoch(recorded) and _is_epoch(live) else "a number of the data"
     if not isinstance(recorded, str):

@@ -93,7 +93,7 @@ class Reporter:
 
     def _step(self, step: Step, witness: Witness, values: SlotValues) -> StepReport | None:
         live = witness.seen.get(step.index, Live())
-        if step.kept_open:  # Its values came event by event, long before its end.
+        if self._is_stream(step):  # Its values came event by event, long before its end.
             live.found = {extractor.slot: witness.memory.values[extractor.slot] for extractor in step.extractors}
         if step.kind is StepKind.SEND and live.outcome == "":
             return None  # Messages that were handed over answer nothing.
@@ -116,8 +116,10 @@ class Reporter:
         if live.outcome != "ok":
             yield self._failed(recorded, live)
             return
-        if step.kept_open:
-            live = Live(outcome="ok", status=live.status, content_type=live.content_type, found=live.found)
+        if self._is_stream(step):
+            status = live.status or recorded.status  # Where nothing came while it was open, nothing is known of it.
+            content_type = live.content_type if live.status else recorded.content_type
+            live = Live(outcome="ok", status=status, content_type=content_type, found=live.found)
         facts = Facts(
             expectation=self._expectation_of(step),
             values=values,
@@ -126,6 +128,10 @@ class Reporter:
         )
         yield from compared(recorded, live, facts, show=self._show, parse=self._parse_of(step))
         yield from of_extractors(step.extractors, self._script.slots, live)
+
+    @staticmethod
+    def _is_stream(step: Step) -> bool:
+        return step.kept_open or step.expectation.content_type == CONTENT_TYPE
 
     @staticmethod
     def _failed(recorded: Recorded, live: Live) -> Difference:
@@ -322,4 +328,4 @@ def _plain_leaves(node: Any, path: JsonPath) -> Iterable[tuple[JsonPath, str]]:
         for number, value in enumerate(node[:8]):
             yield from _plain_leaves(value, (*path, number))
     else:
-        yield general(path), json.dumps(node)
+        yield general(path), json.dumps(node, default=repr)

@@ -74,7 +74,7 @@ def shower(policy: Path | None) -> Callable[[str, Any], str]:
     structure = Structure(censor, Prose(censor))
 
     def show(key: str, value: Any) -> str:
-        plain = json.dumps({key: value}, ensure_ascii=False).encode("utf-8", "replace")
+        plain = json.dumps({key: value}, ensure_ascii=False, default=repr).encode("utf-8", "replace")
         text = structure.message(plain).decode("utf-8", "replace")
         shown = text[text.find(":") + 1 :].strip().removesuffix("}").strip()
         return shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}… ({len(shown)})"

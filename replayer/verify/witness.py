@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from replayer.failures import TIMEOUT_REQUEST
 from replayer.user.answers import decoded
 from replayer.user.link import LinkedScript
 from replayer.user.linked_request import LinkedRequest
@@ -15,6 +16,7 @@ from replayer.user.port import Connection, Run
 from replayer.user.slots import Answer
 from replayer.user.steps import User
 from replayer.verify.records import Live
+from replayer.wire.sse import CONTENT_TYPE, ServerEvent
 
 
 class Witness(User):
@@ -68,6 +70,16 @@ class Witness(User):
         live.outcome, live.body = "ok", answer.text()
         self._look_up(index, answer)
         super().take_message(index, answer, intended_ns, actual_ns, end_ns, n_bytes)
+
+    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+        live = self.live(request.index)
+        live.outcome, live.status, live.content_type = "ok", 200, CONTENT_TYPE.decode()
+        super().take_events(request, events, end_ns)
+
+    def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
+        if self.script.steps[index].kept_open and failure == TIMEOUT_REQUEST:
+            self.live(index).outcome = "ok"  # It was to stay open this long.
+        super().fail(index, failure, intended_ns, actual_ns, end_ns, status=status)
 
     def take_close(self, index: int, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         self.live(index).outcome = "ok"

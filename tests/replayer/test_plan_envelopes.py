@@ -235,3 +235,89 @@ def test_a_slot_of_kind_generated_is_made_once_for_all_that_repeats_it() -> None
     plan, script, _ = _compiled(tape)
     assert [slot.kind for slot in script.slots] == [SlotKind.GENERATED]
     assert MSG_ID.encode() not in literals_of(plan)
+
+
+def test_byte_strings_of_messagepack_follow_and_numbered_fields_have_paths() -> None:
+    blob, live = bytes(range(0xF0, 0x100)), b"\xff\x00live"
+    hello, again = {1: "hello", 2: blob}, {1: "again", 2: blob, "at": msgpack.Timestamp(1)}
+    tape = Tape()
+    tape.socket(
+        "/mp",
+        [
+            (20, ">", msgpack.packb({1: "auth"})),
+            (40, "<", msgpack.packb(hello)),
+            (600, ">", msgpack.packb(again)),
+            (700, "<", msgpack.packb({1: "end", 2: msgpack.Timestamp(1)})),
+        ],
+        close_ms=900,
+    )
+    _, script, player = _compiled(tape)
+    received = next(step for step in script.steps if step.extractors)
+    _take(player, script, received.index, msgpack.packb({1: "hello", 2: live}))
+    send = [step for step in script.steps if step.kind is StepKind.SEND][1]
+    assert player.render(send.payload) == msgpack.packb({**again, 2: live})
+
+
+def test_what_an_acknowledgement_brought_while_engine_io_still_polled_is_used_on_the_socket() -> None:
+    polling, joined = "/socket.io/?EIO=4&transport=polling&sid=q8Zr5TnX1mQ2", b'40{"sid":"x"}\x1e430[{"memberId":6}]'
+    tape = Tape()
+    tape.post("/rooms", send_json={"name": "den"}, answer_json={"id": 5}, status=201)
+    tape.post(polling, sent=[("Content-Type", "text/plain")], data=b'40\x1e420["join",{"room":5}]', answer=b"ok")
+    tape.get(polling, headers=[("Content-Type", "text/plain")], answer=joined)
+    socket = "/socket.io/?EIO=4&transport=websocket&sid=q8Zr5TnX1mQ2"
+    tape.socket(socket, [(300, ">", '42["say",{"memberId":6}]')], close_ms=900)
+    _, script, player = _compiled(tape)
+    room, join, poll = script.steps[:3]
+    player.answer(room, document={"id": 31})
+    assert player.body(join) == b'40\x1e420["join",{"room":31}]'
+    player.answer(poll, body=b'430[{"memberId":77}]')
+    say = next(step for step in script.steps if step.kind is StepKind.SEND)
+    assert player.render(say.payload) == b'42["say",{"memberId":77}]'
+
+
+def test_an_acknowledgement_answers_only_what_asked_for_it() -> None:
+    tape = Tape()
+    messages = [(20, ">", '42["say",{"id":1}]'), (40, ">", '421["like",{"n":2}]'), (60, "<", '431[{"ok":true}]')]
+    tape.socket("/socket.io/?EIO=4&transport=websocket", messages, close_ms=900)
+    plan, script, _ = _compiled(tape)
+    replies = [plan.message_kinds[step.message_kind].name for step in script.steps if step.reply >= 0]
+    assert replies == ["event like"]
+
+
+def test_an_argument_without_a_name_follows() -> None:
+    tape = Tape()
+    end = "\x1e"
+    messages = [
+        (20, ">", f'{{"protocol":"json","version":1}}{end}'),
+        (30, "<", f"{{}}{end}"),
+        (40, ">", f'{{"type":1,"invocationId":"0","target":"Create","arguments":[]}}{end}'),
+        (60, "<", f'{{"type":3,"invocationId":"0","result":{{"gameId":31}}}}{end}'),
+        (400, ">", f'{{"type":1,"invocationId":"1","target":"Move","arguments":[31,"e4"]}}{end}'),
+    ]
+    tape.socket("/hub", messages, close_ms=900)
+    _, script, player = _compiled(tape)
+    producer = next(step for step in script.steps if step.extractors)
+    _take(player, script, producer.index, b'{"type":3,"invocationId":"0","result":{"gameId":7}}\x1e')
+    move = [step for step in script.steps if step.kind is StepKind.SEND][-1]
+    assert b'"arguments":[7,"e4"]' in player.render(move.payload)
+
+
+# A GraphQL operation that asks for cart 7 in one way or another.
+ASKED: list[tuple[str, dict[str, str]]] = [
+    ("query C($c: ID!) { cart(id: $c) { total } }", {"c": "7"}),
+    ("mutation M($x: ID!) { addLine(cartId: $x) { id } }", {"x": "7"}),
+    ('query { cart(id: "7") { total } }', {}),
+    ("mutation { checkout(cartId: 7) { id } }", {}),
+]
+
+
+@pytest.mark.parametrize(("query", "variables"), ASKED)
+def test_an_id_in_graphql_is_told_by_its_argument(query: str, variables: dict[str, str]) -> None:
+    tape = Tape()
+    created = {"data": {"createCart": {"id": "7"}}}
+    tape.post("/graphql", send_json={"query": "mutation Create { createCart { id } }"}, answer_json=created)
+    tape.post("/graphql", send_json={"query": query, "variables": variables}, answer_json={"data": {}})
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], document={"data": {"createCart": {"id": "55"}}})
+    document = json.loads(player.body(script.steps[1]))
+    assert "55" in document["query"] or list(document["variables"].values()) == ["55"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from captures.records import Peer
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan, Script, SlotKind
 from replayer.user.slots import Answer
@@ -57,3 +58,28 @@ def test_what_an_earlier_value_set_off_is_not_waited_for() -> None:
     _, script, _ = _compiled(tape)
     (slot,) = [slot for slot in script.slots if slot.kind is SlotKind.EXTRACTED]
     assert slot.recorded == OTHER.encode()
+
+
+def test_a_page_goes_on_after_the_last_event_that_it_had() -> None:
+    tape = Tape()
+    headers = [("Content-Type", "text/event-stream")]
+    first, second = b"id: u1-1\ndata: one\n\n", b"id: u1-2\ndata: two\n\n"
+    stream = tape.get("/events", at_ms=0, took_ms=900, headers=headers, answer=first + second)
+    stream.chunks = [(50 * NS_PER_MS, len(first)), (500 * NS_PER_MS, len(second))]
+    stream.ended_by = Peer.CLIENT
+    tape.get("/events", at_ms=1000, headers=headers, sent=[("Last-Event-ID", "u1-2")], answer=b"id: u1-3\ndata: 3\n\n")
+    _, script, player = _compiled(tape)
+    (extractor,) = script.steps[0].extractors
+    assert Answer(((b"last-event-id", b"u7-5"),), (), lambda: b"five").find(extractor) == b"u7-5"
+    player.fill(extractor.slot, b"u7-5")
+    assert player.header(script.steps[1], "last-event-id") == b"u7-5"
+
+
+def test_a_stream_that_the_page_left_is_left_again_and_nobody_waits_for_its_end() -> None:
+    for ended_by, is_open in ((Peer.CLIENT, True), (None, False)):
+        tape = Tape()
+        _stream(tape, (50, '{"tick": 1}'))
+        tape.exchanges[0].ended_by = ended_by
+        tape.get("/api/later", at_ms=9000, answer_json={"ok": True})
+        _, script, _ = _compiled(tape)
+        assert script.steps[0].kept_open is is_open
