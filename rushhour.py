@@ -184,7 +184,13 @@ def _prefer_own_packages() -> None:
 
 
 class _PatientPipe(io.FileIO):
-    """Standard output that outlives its reader (``| head -1``): the rest goes nowhere, the exit code stays."""
+    """Standard output that outlives its reader (``| head -1``) or its disk: the rest goes nowhere.
+
+    Attributes:
+        problem: why the rest was lost, None where nothing was or nobody wants it any more.
+    """
+
+    problem: OSError | None = None
 
     def write(self, data: Buffer, /) -> int:
         try:
@@ -195,20 +201,32 @@ class _PatientPipe(io.FileIO):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             if not isinstance(exc, BrokenPipeError):
-                raise
+                self.problem = exc
             return memoryview(data).nbytes
 
 
-def _outlive_reader() -> None:
+def _outlive_reader() -> _PatientPipe | None:
+    if sys.stdout is None:  # closed by who started us (>&-)
+        sys.stdout = open(os.devnull, "w")
     stdout = sys.stdout
     if stdout is not sys.__stdout__ or not isinstance(stdout, io.TextIOWrapper):
-        return
+        return None
+    pipe = _PatientPipe(stdout.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_PatientPipe(stdout.fileno(), "w", closefd=False)),
+        io.BufferedWriter(pipe),
         encoding=stdout.encoding,
         errors=stdout.errors,
         line_buffering=stdout.line_buffering,
     )
+    return pipe
+
+
+def _lost(pipe: _PatientPipe | None, code: int) -> int:
+    """Say that not all of stdout was written; only a code that promises success changes."""
+    if pipe is None or pipe.problem is None:
+        return code
+    _say(f"stdout is not whole: {pipe.problem.strerror}; free some space, or write it elsewhere", INVALID)
+    return code or INVALID
 
 
 def _run_command_line() -> None:
@@ -260,11 +278,12 @@ def _usage_sentence(exc: click.ClickException) -> str:
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     _prefer_own_packages()
-    _outlive_reader()
+    stdout = _outlive_reader()
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = _exit_code_of(_run_command_line)
-    raise SystemExit(_exit_code_of(sys.stdout.flush) or code)
+    code = _exit_code_of(sys.stdout.flush) or code
+    raise SystemExit(_lost(stdout, code))
 
 
 if __name__ == "__main__":

@@ -68,16 +68,36 @@ def write_outputs(
     """
     run = read_run(directory)
     compared = baseline_for(run, directory, baseline, thresholds)
-    judging = Judging(
+    judging = replace(
+        judging_of(
+            thresholds,
+            strict=strict,
+            allow_lag=allow_lag,
+            allow_inconclusive=allow_inconclusive,
+            calibrations=calibrations,
+        ),
+        baseline=compared.to_body() if compared is not None else None,
+    )
+    unwritten = _remember(directory, run, judging)
+    return _write(directory, _judged(run, thresholds, judging), formats, unwritten)
+
+
+def judging_of(
+    thresholds: Sequence[Threshold],
+    *,
+    strict: bool = False,
+    allow_lag: bool = False,
+    allow_inconclusive: bool = False,
+    calibrations: Sequence[Calibration] = (),
+) -> Judging:
+    """Return what a run is judged by, as far as it is known before the run; see ``write_outputs``."""
+    return Judging(
         thresholds=tuple((threshold.expr, threshold.origin) for threshold in thresholds),
         strict=strict,
         allow_lag=allow_lag,
         allow_inconclusive=allow_inconclusive,
-        baseline=compared.to_body() if compared is not None else None,
         calibrations=tuple(calibration.to_body() for calibration in calibrations),
     )
-    unwritten = _remember(directory, run, judging)
-    return _write(directory, _judged(run, thresholds, judging), formats, unwritten)
 
 
 def _remember(directory: Path, run: Run, judging: Judging) -> list[str]:

@@ -191,6 +191,8 @@ def _untrusted(run: Run) -> list[str]:
     reasons = []
     if run.end is None:
         reasons.append("the run has no end: its controller was killed")
+    elif run.damage:
+        reasons.append("the run file is damaged: what it was judged by, or part of what was measured, is lost")
     elif run.end.lost_workers:
         numbers = ", ".join(str(worker) for worker in run.end.lost_workers)
         reasons.append(f"{len(run.end.lost_workers)} of {run.facts.workers} workers were lost (number {numbers})")

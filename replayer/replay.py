@@ -20,7 +20,7 @@ import click
 
 from analysis.ci import formats_for, tell_ci
 from analysis.live import LiveView
-from analysis.outputs import Judged, write_outputs
+from analysis.outputs import Judged, judging_of, write_outputs
 from analysis.report.terminal import render_terminal
 from analysis.report.text import printable
 from analysis.run import Ended, RunEnd, RunWriter, open_run
@@ -152,6 +152,14 @@ class _Stage:
         self._prepared = prepared
         self._console = console
         self._facts = facts_of(options, prepared)
+        judge = options.judge
+        self._judging = judging_of(
+            prepared.thresholds,
+            strict=judge.strict,
+            allow_lag=judge.allow_lag,
+            allow_inconclusive=judge.allow_inconclusive,
+            calibrations=judge.calibrations,
+        )
         gathered = prepared.gathered
         timings = [timing_of(script) for script in gathered.plan.scripts]
         self._n_users = arriving_by_worker(timings, gathered.populations, prepared.n_workers)
@@ -165,6 +173,7 @@ class _Stage:
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         facts = replace(self._facts, started_at=started_at, notes=(*self._facts.notes, *warnings))
         self._writer = open_run(self._prepared.directory, facts)
+        self._writer.judge_by(self._judging)
         gathered = self._prepared.gathered
         self._writer.tell_recorded(recorded_of(gathered.plan, gathered.populations))
         self._view = LiveView(facts, self._prepared.thresholds, self._console)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.calibration import Calibration, calibration_from_toml
 from analysis.thresholds import CALIBRATED_PREFIX
 from captures.errors import ConfigError
 from captures.units import NS_PER_S
 from replayer.load.shapes import duration_text
 from replayer.options.setting import FILE, Given, duration_setting, setting
 from replayer.options.toml import read_toml
+
+if TYPE_CHECKING:
+    from analysis.calibration import Calibration
 
 JUDGE_SETTINGS = (
     setting("--threshold", multiple=True, metavar="EXPR", help="What the run is held to."),
@@ -109,6 +111,8 @@ def read_thresholds(path: Path) -> tuple[list[tuple[str, str]], tuple[Calibratio
         raise ConfigError(f"{path} has no list of thresholds", 'write thresholds = ["http p95 < 200ms"]')
     if "calibration" not in table:
         return [(expr, str(path)) for expr in listed], ()
+    from analysis.calibration import calibration_from_toml  # reads run files, which is slow to import
+
     calibration = calibration_from_toml(table["calibration"], file=str(path))
     origins = dict.fromkeys(calibration.limits, f"{CALIBRATED_PREFIX}{path}")
     return [(expr, origins.get(" ".join(expr.split()), str(path))) for expr in listed], (calibration,)
