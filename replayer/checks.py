@@ -36,9 +36,13 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def default_workers(*, users: int, is_loopback: bool) -> int:
-    """Return how many workers a run gets: cores, minus one for a target on this machine, never more than users."""
-    return max(1, min(users, usable_cores() - is_loopback))
+def n_workers_of(asked: int | None, *, users: int, is_loopback: bool) -> int:
+    """Return how many workers a run gets: as asked, else cores, minus one for a target on this machine; at most users.
+
+    Args:
+        asked: with ``--workers``, or None.
+    """
+    return max(1, min(users, asked or usable_cores() - is_loopback))
 
 
 def machine_of(*, n_workers: int, is_loopback: bool) -> Machine:

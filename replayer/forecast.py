@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replayer.checks import default_workers, machine_of
+from replayer.checks import machine_of, n_workers_of
+from replayer.facts import planned_duration_s
 from replayer.gathering import Gathered, gather
 from replayer.load.capacity import Demand, all_of, warnings_of
 from replayer.load.dry_run import Curve, add_curves, curve_of
 from replayer.load.populations import PopulationLoad
+from replayer.load.storms import How, Storm
 from replayer.options.run import ReplayOptions
+from replayer.strikes import strike_notes, strikes_within
 
 WIDTH = 72
 HEIGHT = 5
@@ -33,12 +36,16 @@ _ROWS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a run would do: by population, in all, and what people should know."""
+    """What a run would do: by population, in all, and what people should know.
+
+    ``strikes``: each storm, and when it strikes, s after the start.
+    """
 
     curve: Curve
     demand: Demand
     populations: tuple[tuple[PopulationLoad, Curve, tuple[str, ...]], ...]
     n_workers: int
+    strikes: tuple[tuple[Storm, list[float]], ...]
     warnings: tuple[str, ...]
 
 
@@ -51,7 +58,9 @@ def forecast(options: ReplayOptions) -> Forecast:
     gathered = gather(options, has_identities=False)
     curves = [curve_of(gathered.plan, population) for population in gathered.populations]
     is_local = _is_loopback(options.target.target.host)
-    n_workers = options.workers or default_workers(users=gathered.users, is_loopback=is_local)
+    n_workers = n_workers_of(options.workers, users=gathered.users, is_loopback=is_local)
+    storms = gathered.with_waits(options.storm.storms)
+    duration_s = planned_duration_s(gathered.plan, gathered.populations) if storms else 0.0
     demand = all_of([curve.demand() for curve in curves])
     machine = machine_of(n_workers=n_workers, is_loopback=is_local)
     return Forecast(
@@ -59,7 +68,13 @@ def forecast(options: ReplayOptions) -> Forecast:
         demand=demand,
         populations=tuple(zip(gathered.populations, curves, gathered.along, strict=True)),
         n_workers=n_workers,
-        warnings=(*gathered.notes, *_closed(gathered), *warnings_of(demand, machine)),
+        strikes=tuple((storm, strikes_within(number, storm, duration_s)) for number, storm in enumerate(storms, 1)),
+        warnings=(
+            *gathered.notes,
+            *_closed(gathered),
+            *warnings_of(demand, machine),
+            *strike_notes(storms, gathered.plan, duration_s),
+        ),
     )
 
 
@@ -87,6 +102,7 @@ def forecast_json(found: Forecast) -> str:
             }
             for population, curve, along in found.populations
         ],
+        "storms": [{"spec": str(storm), "strikes_s": strikes_s} for storm, strikes_s in found.strikes],
         "warnings": list(found.warnings),
     }
     return json.dumps(body)
@@ -113,7 +129,19 @@ def forecast_text(found: Forecast) -> str:
                 f"{population.name}: {sum(own.arrivals):,} users, at most {peak.users:,} at once,"
                 f" {population.load.shape}, {population.at_end.value}{brought}"
             )
+    lines += [_storm_line(number, *each, curve.sockets) for number, each in enumerate(found.strikes, 1)]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in found.warnings)])
+
+
+def _storm_line(number: int, storm: Storm, strikes_s: Sequence[float], sockets: Sequence[int]) -> str:
+    """Say when a storm strikes, and how many of the sockets that are open then it will take."""
+    if not strikes_s:
+        return f"storm {number}: no strike; {storm}"
+    open_then = sockets[min(int(strikes_s[0]), len(sockets) - 1)]
+    taken = "the hook decides how many" if storm.loss.how is How.HOOK else f"about {open_then * storm.fraction:,.0f}"
+    times = f"{len(strikes_s)} strikes from {strikes_s[0]:g} s to {strikes_s[-1]:g} s"
+    when = times if len(strikes_s) > 1 else f"at {strikes_s[0]:g} s"
+    return f"storm {number}: {when}, {taken} of {open_then:,} open sockets; {storm}"
 
 
 def _lists(curve: Curve) -> dict[str, Any]:

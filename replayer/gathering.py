@@ -13,6 +13,7 @@ from replayer.facts import input_columns
 from replayer.identities import rows_of
 from replayer.load.populations import PopulationLoad, arrivals_by_population, crowd_arrivals, n_users
 from replayer.load.schedule import ScriptTiming, timing_of
+from replayer.load.storms import Storm, resolve_recorded
 from replayer.merging import merge_plans
 from replayer.options.plan import Assets
 from replayer.options.population import PopulationOptions, users_of
@@ -21,6 +22,7 @@ from replayer.plan.codec import plan_to_bytes
 from replayer.plan.playing import read_only
 from replayer.plan.records import Plan
 from replayer.pruning import keeping, without_assets, without_closing
+from replayer.reconnects import recorded_waits
 from replayer.stored_plans import PlanRequest, RecordedFacts, StoredPlan, stored_plan
 from replayer.user.ending import AtEnd
 
@@ -57,6 +59,14 @@ class Gathered:
         """Load the recorded sessions, for the little that a plan does not say."""
         return [session for each in self.stored for session in each.load().sessions]
 
+    def with_waits(self, storms: Sequence[Storm]) -> tuple[Storm, ...]:
+        """Return the storms with the recorded waits, where they ask for them.
+
+        Raises:
+            ConfigError: one of them does, and nobody in the captures comes back.
+        """
+        return resolve_recorded(storms, lambda: recorded_waits(self.sessions()))
+
     @property
     def users(self) -> int:
         """How many users arrive."""
@@ -78,8 +88,9 @@ def gather(options: ReplayOptions, *, has_identities: bool = True) -> Gathered:
     kept = [keeping(plans[each.capture], each.keep) for each in options.populations]
     for population, each in zip(options.populations, kept, strict=True):
         if each.unmatched:
+            unmatched = ", ".join(each.unmatched)
             raise ConfigError(
-                f"the population {population.name!r} keeps {', '.join(each.unmatched)}: the capture has none",
+                f"{population.origin}: the population {population.name!r} keeps {unmatched}, but the capture has none",
                 f"rushhour plan {population.capture} lists what there is",
             )
     parts = [_staying(population, each.plan) for population, each in zip(options.populations, kept, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from analysis.thresholds import Threshold, check_routes, in_force, parse_thresho
 from captures.errors import ConfigError
 from captures.records import Origin
 from replayer.caveats import caveats
-from replayer.checks import default_workers
+from replayer.checks import n_workers_of
 from replayer.facts import (
     environment,
     planned_duration_s,
@@ -30,15 +30,15 @@ from replayer.gathering import Gathered, gather
 from replayer.limits import check_limits
 from replayer.load.populations import PopulationLoad, n_users
 from replayer.load.schedule import LoadOptions
-from replayer.load.storms import Storm, resolve_recorded, storm_facts
+from replayer.load.storms import Storm, storm_facts
 from replayer.options.run import ReplayOptions
 from replayer.options.target import read_allowed_targets
 from replayer.pool.assignment import Assignment, assignment_to_body
 from replayer.reach import ProxySpec, Reach
 from replayer.reaching import welcome, with_proxies
-from replayer.reconnects import recorded_waits
 from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
 from replayer.speaking import differences, recorded_http, spoken_to, versions
+from replayer.strikes import strike_notes
 from replayer.targets import TargetSpec
 
 RUNS_DIRECTORY = Path("runs")
@@ -83,7 +83,8 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
     targets = admit_targets(options, gathered, gate)
     check_writes(targets, users=users, unsafe_routes=unsafe_routes(plan), allow_writes=options.target.allow_writes)
     is_local = is_loopback(targets)
-    n_workers = min(options.workers or default_workers(users=users, is_loopback=is_local), users)
+    n_workers = n_workers_of(options.workers, users=users, is_loopback=is_local)
+    storms = gathered.with_waits(options.storm.storms)
     limits = check_limits(gathered, n_workers=n_workers, is_loopback=is_local)
     targets, reach, agreed = _reached(options, gate, targets)
     recorded = recorded_http(plan, capture)
@@ -98,10 +99,11 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
         notes=(
             *gathered.notes,
             *limits,
+            *_strike_notes(gathered, storms),
             *differences(plan.origins, recorded, targets),
             *caveats(plan.origins, targets, reach, options.wire.wire, sorted(options.target.pinned)),
         ),
-        storms=resolve_recorded(options.storm.storms, lambda: recorded_waits(gathered.sessions())),
+        storms=storms,
     )
 
 
@@ -221,6 +223,11 @@ def _planned_facts(options: ReplayOptions, gathered: Gathered) -> RunFacts:
         ),
         warmup_s=options.judge.warmup_s,
     )
+
+
+def _strike_notes(gathered: Gathered, storms: Sequence[Storm]) -> Iterator[str]:
+    if storms:
+        yield from strike_notes(storms, gathered.plan, planned_duration_s(gathered.plan, gathered.populations))
 
 
 def _destination(options: ReplayOptions, pages: Collection[Origin], origin: Origin) -> Origin:

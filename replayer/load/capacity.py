@@ -76,11 +76,6 @@ def warnings_of(demand: Demand, machine: Machine) -> Iterator[str]:
             )
 
 
-def sources_needed(connections: int, ports: int) -> int:
-    """Return how many local addresses so many connections to one address take."""
-    return max(1, -(-connections // ports))
-
-
 def all_of(demands: Sequence[Demand]) -> Demand:
     """Return the demand of several populations together, as if all peaks came at once."""
     return Demand(

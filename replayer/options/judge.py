@@ -74,15 +74,18 @@ class JudgeOptions:
         }
 
 
-def judge_from(given: Given) -> JudgeOptions:
+def judge_from(given: Given, *, origin: str = "--threshold") -> JudgeOptions:
     """Return validated options from the command line's values.
+
+    Args:
+        origin: where the single thresholds were written.
 
     Raises:
         ConfigError: the file of thresholds holds none.
     """
     path: Path | None = given["thresholds_file"]
     listed, calibrations = read_thresholds(path) if path is not None else ([], ())
-    typed = [(expr, "--threshold") for expr in given["threshold"]]
+    typed = [(expr, origin) for expr in given["threshold"]]
     return JudgeOptions(
         thresholds=(*listed, *typed),
         calibrations=calibrations,

@@ -61,6 +61,5 @@ def _origin_of(ctx: click.Context, name: str) -> str:
     source = ctx.get_parameter_source(name)
     scenario: Scenario | None = ctx.params.get("scenario")
     if scenario is not None and (source is ParameterSource.DEFAULT_MAP or name == "capture"):
-        line = scenario.lines.get(name)
-        return f"{scenario.path}:{line}" if line else str(scenario.path)
+        return scenario.origin_of(name)
     return _ORIGINS.get(source, "default") if source is not None else "default"

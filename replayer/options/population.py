@@ -24,9 +24,11 @@ class PopulationOptions:
         name: of the scenario; empty where the run has no scenario.
         weight: its share of the users that are given for all; None is the recorded share, its number of sessions.
         crowd: its users, shape, pacing and end.
+        origin: file and line, for errors; empty where the run has no scenario.
     """
 
     name: str = ""
+    origin: str = ""
     capture: Path
     keep: Keep = Keep()
     weight: float | None = None
@@ -67,9 +69,12 @@ def population_from(
         merged["scale"] = None
     chosen = capture or own.get("capture")
     if chosen is None:
-        raise ConfigError(f"the population {own['name']!r} plays no capture", 'write capture = "FILE.rush"')
+        raise ConfigError(
+            f"{own['origin']}: the population {own['name']!r} plays no capture", 'write capture = "FILE.rush"'
+        )
     return PopulationOptions(
         name=own["name"],
+        origin=own["origin"],
         capture=chosen,
         keep=Keep(
             only=Only(own["only"]) if "only" in own else None,

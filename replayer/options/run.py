@@ -147,13 +147,19 @@ def options_from(given: Given, *, typed: Collection[str] = ()) -> ReplayOptions:
         plan=plan_from(given),
         wire=wire_from(given),
         reach=reach_from(given),
-        judge=judge_from(given),
+        judge=judge_from(given, origin=_origin_of_thresholds(scenario, typed)),
         around=around_from(given),
         out=given["out"],
         formats=tuple(Format(name) for name in dict.fromkeys(given["formats"])),
         workers=given["workers"],
         as_json=given["as_json"],
     )
+
+
+def _origin_of_thresholds(scenario: Scenario | None, typed: Collection[str]) -> str:
+    if scenario is None or "threshold" in typed or "threshold" not in scenario.values:
+        return "--threshold"
+    return scenario.origin_of("threshold")
 
 
 def _without_overridden(given: Given, typed: Collection[str]) -> Given:

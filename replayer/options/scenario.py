@@ -55,7 +55,7 @@ class Scenario:
         values: of the run, by names of parameters; ``lines`` says where they stand.
         defaults: the same as they are written, for ``click``.
         capture: of the run, None where only populations name theirs.
-        populations: of each ``[[population]]``, by names of parameters and ``OWN_KEYS``.
+        populations: of each ``[[population]]``, by names of parameters, ``OWN_KEYS`` and ``origin``: its file and line.
     """
 
     path: Path
@@ -66,6 +66,11 @@ class Scenario:
     values: Mapping[str, Any] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     populations: tuple[Mapping[str, Any], ...] = ()
+
+    def origin_of(self, name: str) -> str:
+        """Return file and line of a parameter."""
+        line = self.lines.get(name)
+        return f"{self.path}:{line}" if line else str(self.path)
 
 
 def load_scenario(path: Path, ctx: click.Context) -> Scenario:
@@ -126,7 +131,7 @@ class _Reader:
     def _population(self, number: int, table: dict[str, Any]) -> dict[str, Any]:
         base: Place = ("population", number)
         keys = {name: name for name in (CROWD_KEYS - _PER_RUN) | OWN_KEYS}
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {"origin": f"{self._path}:{self._line(base)}"}
         for key, value in table.items():
             place = (*base, key)
             if key in OWN_KEYS:
@@ -223,11 +228,26 @@ class _Reader:
             raise self._error(
                 place, f"{place[-1]} = {value!r} is of the wrong kind", f"as --{param.long_name} takes it"
             )
+        if param.multiple:
+            for number, each in enumerate(value):
+                self._processed((*place, number), param, [each])
+        return self._processed(place, param, value)
+
+    def _processed(self, place: Place, param: Setting, value: Any) -> Any:
+        if param.name == "threshold":
+            self._check_thresholds(place, value)
         try:
             return param.process_value(self._ctx, value)
         except (click.ClickException, ConfigError) as exc:
             text = exc.format_message() if isinstance(exc, click.ClickException) else str(exc)
             raise self._error(place, text) from exc
+
+    def _check_thresholds(self, place: Place, expressions: Sequence[str]) -> None:
+        """Read them here only for the line of what is wrong; a run reads them again."""
+        from analysis.thresholds import parse_threshold  # Help and lists of scenarios need no grammar.
+
+        for expression in expressions:
+            parse_threshold(expression, origin=f"{self._path}:{self._line(place)}", has_baseline=True)
 
     def _from_here(self, param: Setting, value: Any) -> Any:
         """Files are named relative to the scenario."""

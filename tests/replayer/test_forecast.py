@@ -68,6 +68,34 @@ def test_what_a_population_keeps_must_be_there(tmp_path: Path) -> None:
     path.write_text(f'capture = "{Path(GOLDEN).resolve()}"\n[[population]]\nname = "a"\nroutes = ["GET /nowhere"]\n')
     error = dry("--scenario", str(path)).exception
     assert isinstance(error, ConfigError) and "route 'GET /nowhere'" in str(error)
+    assert f"{path}:2: the population 'a'" in str(error)
+
+
+def test_storms_are_told_with_their_strikes_and_what_they_will_take() -> None:
+    storms = ("--storm", "every=5s,fraction=50%", "--storm", "at=1m", "--storm", "at=8s,how=hook:true")
+    result = dry(GOLDEN, "--users", "8", "--shape", "burst", "--for", "20s", "--at-end", "hold", *storms)
+    assert "storm 1: 3 strikes from 5 s to 15 s, about 4 of 8 open sockets; every=5s,fraction=0.5" in result.output
+    assert "storm 2: no strike; at=60s" in result.output
+    assert "storm 3: at 8 s, the hook decides how many of 8 open sockets" in result.output
+    assert "warning: storm 2 will never strike: the run is planned to be over after 20s" in result.output
+    told = json.loads(dry(GOLDEN, "--for", "20s", *storms, "--json").output)["storms"]
+    assert [each["strikes_s"] for each in told] == [[5.0, 10.0, 15.0], [], [8.0]]
+
+
+def test_a_storm_over_a_plan_without_sockets_is_warned_about(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    rest = '[[population]]\nname = "rest"\nroutes = ["GET /api/indices"]\n'
+    path.write_text(f'capture = "{Path(GOLDEN).resolve()}"\nstorm = ["at=1s"]\n{rest}')
+    assert "warning: storm 1 will take nothing: nobody opens a socket" in dry("--scenario", str(path)).output
+
+
+def test_recorded_waits_that_nobody_recorded_are_refused_before_the_run() -> None:
+    error = dry(GOLDEN, "--storm", "at=1s,policy=recorded").exception
+    assert isinstance(error, ConfigError) and "no session of the capture comes back" in str(error)
+
+
+def test_there_are_no_more_workers_than_users() -> None:
+    assert json.loads(dry(GOLDEN, "--users", "3", "--workers", "500", "--json").output)["workers"] == 3
 
 
 @pytest.mark.parametrize(

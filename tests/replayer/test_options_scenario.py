@@ -112,6 +112,8 @@ def test_a_scenario_without_populations_is_one_of_its_options(tmp_path: Path) ->
         ('stages = [{ for = "3s", users = 8, rate = "5/s" }]\n', 1, "says how many"),
         ('stages = [{ for = "3s", users = 8 },\n { for = "3s", rate = "5/s" }]\n', 1, "mix users and rates"),
         ('stages = [{ for = "3s", usres = 8 }]\n', 1, "did you mean users?"),
+        ('storm = [\n  "at=60s",\n  "at=60s,polcy=x",\n]\n', 3, "did you mean policy?"),
+        ('thresholds = [\n  "http p95 < 9ms",\n  "htp p95 < 9ms",\n]\n', 3, "did you mean http?"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, line: int, complaint: str) -> None:

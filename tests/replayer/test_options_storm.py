@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from captures.errors import ConfigError
 from replayer.cli import replay
 
 
@@ -28,12 +29,16 @@ def test_storms_are_printed_with_everything_that_holds_for_them(tmp_path: Path) 
     ]
 
 
-@pytest.mark.parametrize("spec", ["at=60", "every=30s,fraction=2", "at=1s,how=hook:"])
-def test_a_storm_that_cannot_be_is_bad_input_and_its_column_is_shown(tmp_path: Path, spec: str) -> None:
-    code, output = typed(tmp_path, "--storm", spec)
-    assert code == 2
-    assert "column" in output
-    assert "^" in output
+@pytest.mark.parametrize(
+    ("spec", "at"), [("at=60", 3), ("every=30s,fraction=2", 19), ("at=1s,how=hook:", 10), ("at=1s,fracton=1", 6)]
+)
+def test_a_storm_that_cannot_be_is_bad_input_and_its_column_is_shown(tmp_path: Path, spec: str, at: int) -> None:
+    args = [str(tmp_path / "market.rush"), "--target", "http://127.0.0.1:9", "--storm", spec]
+    error = CliRunner().invoke(replay, args).exception
+    assert isinstance(error, ConfigError) and error.exit_code == 2
+    said, shown, mark = str(error).split("\n")
+    assert said.startswith("--storm: ") and f"(column {at + 1})" in said
+    assert shown.strip() == spec and mark.index("^") == 2 + at
 
 
 def test_a_loss_ends_the_run_unless_it_shall_continue(tmp_path: Path) -> None:
