@@ -147,8 +147,11 @@ def doctor(as_json: bool) -> NoReturn:
     from replayer.checks import checks as replayer_checks
 
     found = [_python_check(), *recorder_checks(), *replayer_checks()]
+    is_well = all(check.ok for check in found)
     click.echo(_checks_to_json(found) if as_json else "\n".join(_check_to_lines(check) for check in found))
-    raise SystemExit(0 if all(check.ok for check in found) else 1)
+    if not as_json:
+        click.echo("next: rushhour demo" if is_well else "next: mend what is marked, then rushhour doctor again")
+    raise SystemExit(0 if is_well else 1)
 
 
 def _python_check() -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def compare(
 
     compared = compare_directories(runs, base, gated=subjects_of(metric))
     code = conclude(compared, Console(), as_json=as_json, allow_inconclusive=allow_inconclusive)
+    if not as_json:
+        click.echo(f"next: rushhour report {shlex.quote(str(runs[-1]))}; the report shows when and on which route")
     raise SystemExit(int(code))
 
 

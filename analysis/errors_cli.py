@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 import click
@@ -45,6 +46,10 @@ def errors(run_dir: Path, as_json: bool) -> None:
             click.echo(f"  {printable(sentence(example), 1000)}")
         if not report["examples"]:
             click.echo("  no whole record was kept")
+    if not as_json:
+        click.echo(
+            f"next: rushhour report {printable(shlex.quote(str(run_dir)))}; its report.html shows them over time"
+        )
     for damage in run.damage:
         _log.warning("%s", damage)
     if run.damage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 _INSPECT_EXAMPLES = """\b
@@ -43,6 +45,7 @@ def inspect(
     is shown where --session asks for it.
     """
     from captures.view.inspection import Asked, as_page, as_text, document_of
+    from captures.view.terminal import printable
 
     asked = Asked.parsed(session=session, limit=limit, start=start, end=end)
     if as_json and html is not None:
@@ -54,6 +57,7 @@ def inspect(
         click.echo(f"written: {html}")
     else:
         as_text(file, asked)
+        click.echo(f"next: rushhour plan {printable(shlex.quote(file))}")
 
 
 @click.command(epilog=_RECOVER_EXAMPLES)

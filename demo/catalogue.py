@@ -54,6 +54,7 @@ def scenarios(directory: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"scenarios": [asdict(entry) for entry in found]}, indent=2))
     else:
         click.echo("\n\n".join(map(_shown, found)))
+        click.echo("\nnext: rushhour demo --serve 8000 in another terminal, then one of these commands")
 
 
 def entries(directory: Path) -> Iterator[Entry]:

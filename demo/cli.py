@@ -111,6 +111,8 @@ def _run(given: dict[str, Any], talk: Console) -> int:
             talk.print(f"on purpose: {line}")
         code = _replay([str(capture), *_replay_args(given, target.url, directory)], talk=talk)
         talk.print(f"capture  {capture}; rushhour plan {shlex.quote(str(capture))} explains its replay", markup=False)
+        if code == ExitCode.INVALID:
+            talk.print(f"again    rushhour demo --scale {max(1, given['scale'] // 4):g} asks less of this machine")
         if given["keep"]:
             _wait(target.url, talk=talk)
     return code

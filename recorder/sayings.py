@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def farewell(options: RecordOptions, result: RecordResult) -> Iterator[str]:
         yield f"nothing was recorded: no request to the host of {options.url} came through; {path} was not kept"
         yield from warnings(result.counts)
         yield from left_out(result.left_out)
+        yield f"next: rushhour record {shlex.quote(options.url)} once more, and use the page while it runs"
         return
     yield from told(result.counts, result.left_out, path)
     if len(result.paths) > 1:

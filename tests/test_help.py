@@ -204,6 +204,8 @@ def workshop(golden: Path, finished_run: Path, demo_target: Target, tmp_path: Pa
     return Workshop(tmp_path, capture=golden, run=finished_run, url=demo_target.url)
 
 
+# Options that ask for something else than the usual words.
+_FOR_MACHINES = {"--json", "--print", "--print-config", "--dry-run", "--html", "-h", "--addon-path"}
 _NEEDS_BROWSER = {("record",), ("golden", "update")}
 
 
@@ -223,3 +225,6 @@ def test_the_examples_of_every_command_run(path: tuple[str, ...], workshop: Work
         assert "Traceback" not in ended.stderr
         assert "error of our own" not in ended.stderr
         assert ended.stdout or ended.stderr
+        if ended.returncode in {0, 1} and not _FOR_MACHINES & set(arguments):
+            told = [*ended.stderr.splitlines(), *ended.stdout.splitlines()]
+            assert any("rushhour " in line for line in told[-4:] + ended.stderr.splitlines()[-4:]), f"{example}\n{told}"

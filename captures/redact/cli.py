@@ -74,6 +74,8 @@ def scan(ctx: click.Context, file: str, *, policy: Path | None, as_json: bool) -
             click.echo(printable(line))
         if result.leftovers:
             click.echo(f"next: rushhour redact {printable(shlex.quote(file))} -o OUT")
+        else:
+            click.echo(f"next: rushhour plan {printable(shlex.quote(file))}")
     ctx.exit(1 if result.leftovers else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ def plan(
     if identities_template is not None:
         _write_identities(compiled, identities_template)
     if as_json or (rules_out is None and identities_template is None):
-        _show(compiled, as_json=as_json)
+        _show(compiled, file, as_json=as_json)
     if strict:
         _refuse_unbound(compiled)
 
@@ -84,7 +85,7 @@ def _compiled(
     )
 
 
-def _show(compiled: Compiled, *, as_json: bool) -> None:
+def _show(compiled: Compiled, file: str, *, as_json: bool) -> None:
     if as_json:
         import json
 
@@ -94,9 +95,11 @@ def _show(compiled: Compiled, *, as_json: bool) -> None:
     else:
         from rich.console import Console
 
+        from captures.view.terminal import printable
         from replayer.plan.explain import render_plan
 
         render_plan(compiled, Console(highlight=False))
+        click.echo(f"next: rushhour verify {printable(shlex.quote(file))} --target URL")
 
 
 def _write_rules(compiled: Compiled, capture: str, path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
 
 from captures.errors import ExitCode
 from captures.redact.censor import Censor
@@ -48,6 +51,7 @@ def verify(options: ReplayOptions, *, policy: Path | None, talk: Console, result
         results.print(json.dumps(to_document(report), indent=2), markup=False, highlight=False, soft_wrap=True)
     else:
         render(report, results)
+        results.print(Text(f"next: {_next(options, is_same=not report.n_unexplained)}"), soft_wrap=True)
     return ExitCode.FAIL if report.n_unexplained else ExitCode.PASS
 
 
@@ -66,6 +70,13 @@ def verified(options: ReplayOptions, *, policy: Path | None, talk: Console) -> R
     (assignment,) = assignments_of(options, prepared)
     played = play(assignment)
     return reporter.report(played.witness, played.measured, target=prepared.targets[0].origin)
+
+
+def _next(options: ReplayOptions, *, is_same: bool) -> str:
+    file = printable(shlex.quote(str(options.capture)))
+    if is_same:
+        return f"rushhour replay {file} --target {options.target.target} --users 10"
+    return f"rushhour plan {file} --rules-out rules.toml"
 
 
 def shower(policy: Path | None) -> Callable[[str, Any], str]:
