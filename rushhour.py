@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Write thresholds that fit a target, from runs of the same build.",
     ),
     "errors": ("analysis.errors_cli", "errors", "Show what failed in a run, each kind with the first that were seen."),
+    "trend": ("analysis.trend_cli", "trend", "Keep one CSV row per run, for trends over many builds."),
     "recover": ("captures.cli", "recover", "Save the good records of a damaged capture."),
     "edit": ("captures.edit.cli", "edit", "Make a capture of parts of others: filter, trim, merge."),
     "convert": ("captures.convert.cli", "convert", "Turn recordings of other tools into captures, and back."),

@@ -143,7 +143,7 @@ def _write(directory: Path, judged: Judged, formats: Collection[Format], unwritt
     problems = list(unwritten)
     for name, text in _texts(directory, judged, formats):
         try:
-            _replace(directory / name, text)
+            replace_file(directory / name, text)
         except OSError as exc:
             problems.append(f"cannot write {directory / name}: {exc.strerror}")
     if problems:
@@ -159,8 +159,12 @@ def _texts(directory: Path, judged: Judged, formats: Collection[Format]) -> Iter
             yield each.file_name, render(each, judged.run, judged.summary)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file (0600) beside its place and move it there."""
+def replace_file(path: Path, text: str) -> None:
+    """Write a file (0600) beside its place and move it there.
+
+    Raises:
+        OSError: it cannot be written; what was there before stays.
+    """
     beside = path.with_name(f".{path.name}.part")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

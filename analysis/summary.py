@@ -23,6 +23,7 @@ from analysis.run import Run
 from analysis.series import (
     Distribution,
     Labels,
+    Unit,
     is_selected,
     latency_of,
     n_errors,
@@ -34,7 +35,7 @@ from analysis.series import (
 )
 from analysis.slots import Buckets, Measure
 from analysis.storms import storm_reports
-from analysis.thresholds import Severity
+from analysis.thresholds import Origin, Severity
 from analysis.verdict import Verdict, Word
 
 SCHEMA = 1
@@ -83,7 +84,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "representation": representation_report(run),
         "pushes": stream_reports(run),
         "failures": failure_reports(run),
-        "thresholds": [_threshold(result) for result in verdict.results],
+        "thresholds": [_threshold(result, calibration) for result in verdict.results],
         "baseline": (verdict.baseline or Baseline()).to_body(),
         "calibration": calibration,
         "dropped_origins": dict(facts.dropped_origins),
@@ -144,8 +145,10 @@ def _reasons_of_end(run: Run, verdict: Verdict) -> list[str]:
 
 def _reason(result: Result, words: str) -> str:
     value = "" if result.value is None else f": {format_value(result.value, result.threshold.limit.unit.value)}"
-    note = f" ({result.note})" if result.note else ""
-    return f"{result.threshold.expr} {words}{value}{note}"
+    is_guess = result.threshold.set_by is Origin.DEFAULT and result.threshold.limit.unit is Unit.MS
+    doubt = "this limit is a default, not calibrated on this target" if is_guess else ""
+    notes = "; ".join(filter(None, (result.note, doubt)))
+    return f"{result.threshold.expr} {words}{value}" + (f" ({notes})" if notes else "")
 
 
 def _totals(run: Run) -> dict[str, Any]:
@@ -253,7 +256,8 @@ def _verification(run: Run) -> dict[str, Any]:
     }
 
 
-def _threshold(result: Result) -> dict[str, Any]:
+def _threshold(result: Result, calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a threshold; ``calibrated`` is None where a limit has no target to fit, or is the user's own."""
     limit = result.threshold.limit
     return {
         "expr": result.threshold.expr,
@@ -262,6 +266,7 @@ def _threshold(result: Result) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "origin": result.threshold.set_by.value,
         "source": result.threshold.source,
+        "calibrated": _is_calibrated(result.threshold.expr, calibration),
         "severity": result.threshold.severity.value,
         "confidence": result.confidence.value,
         "op": result.threshold.op.value,
@@ -272,6 +277,11 @@ def _threshold(result: Result) -> dict[str, Any]:
         "note": result.note,
         "gated": result.gated,
     }
+
+
+def _is_calibrated(expr: str, calibration: Mapping[str, Any]) -> bool | None:
+    is_known = expr in calibration["calibrated"] or expr in calibration["not_calibrated"]
+    return expr in calibration["calibrated"] if is_known else None
 
 
 def _plain(value: object) -> Any:

@@ -126,12 +126,13 @@ def _threshold(row: dict[str, Any]) -> _Case:
         case "not_applicable", _:
             tag, message = "skipped", f"does not apply{note}"
     body = f"measured {value} of {row['n']} samples, limit {format_value(row['limit'], row['unit'])}, set by "
+    doubt = ", not calibrated on this target" if row["calibrated"] is False else ""
     return _Case(
         of=row["expr"].split("{")[0].split()[0],
         name=row["expr"],
         tag=tag,
         message=message,
-        body=f"{message}; {body}{row['origin']}, {row['confidence']} confidence",
+        body=f"{message}; {body}{row['origin']}, {row['confidence']} confidence{doubt}",
     )
 
 

@@ -74,7 +74,8 @@ def _threshold_row(row: dict[str, Any], deltas: Mapping[str, dict[str, Any]]) ->
     is_off = outcome == "not_applicable"
     value = "–" if is_off else format_value(row["value"], row["unit"])
     origin = tag("span", row["origin"], class_="origin") if row["origin"] != "default" else None
-    note = tag("span", row["note"], class_="note") if row["note"] else None
+    notes = [row["note"], "not calibrated on this target" if row["calibrated"] is False and not is_off else ""]
+    note = tag("span", "; ".join(filter(None, notes)), class_="note") if any(notes) else None
     mark = tag("span", _MARKS[outcome], class_="mark", aria_hidden="true")
     delta = tag("td", _delta(deltas.get(_subject(row["expr"]))), class_="n extra") if deltas else None
     return tag(
