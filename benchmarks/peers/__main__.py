@@ -1,91 +1,121 @@
 """Times this tool against every load tool that is there, in turns, on one core; writes ``benchmarks/RESULTS.md``.
 
-``python -m benchmarks.peers [--rounds 5] [--seconds 4] [--only NAME ...]``
+``python -m benchmarks.peers [--rounds 5] [--seconds 4] [--only PART ...] [--within SECONDS]``. What was measured is
+kept in ``.bench``: an interrupted run goes on where it was, parts can be measured apart from each other and stand in
+the same file. A turn in which other programs took part of the cores is repeated.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
+import subprocess
 import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import click
 
-from benchmarks.peers import figures, rivals
-from benchmarks.peers.ground import ground
-from benchmarks.peers.works import OURS, Work, works
+from benchmarks.peers import figures, report, rivals
+from benchmarks.peers.calm import MOST_FOREIGN, Watch
+from benchmarks.peers.figures import Figure
+from benchmarks.peers.ground import Ground, ground
+from benchmarks.peers.measured import Measured, Sample
+from benchmarks.peers.rivals import Call
+from benchmarks.peers.works import Work, works
 
 RESULTS = rivals.ROOT / "benchmarks" / "RESULTS.md"
+TRIES = 4
+
+Turn = tuple[str, str, Callable[[], Mapping[str, float]]]
+"""A part, what is measured in it, and how."""
 
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Turns; medians of them are told.")
 @click.option("--seconds", default=4, show_default=True, help="Length of one turn of one tool.")
-@click.option("--only", multiple=True, help="Works or figures by name; nothing is written then.")
-def main(rounds: int, seconds: int, only: tuple[str, ...]) -> None:
+@click.option("--only", multiple=True, metavar="PART", help="Measure these parts alone; many.")
+@click.option("--within", default=0.0, metavar="SECONDS", help="Begin no turn after so long; the next call goes on.")
+@click.option("--afresh", is_flag=True, help="Forget what was measured before.")
+def main(*, rounds: int, seconds: int, only: tuple[str, ...], within: float, afresh: bool) -> None:
     """Measure, print, and write the results."""
+    stop_s = time.monotonic() + within if within else float("inf")
     rivals.install()
+    measured = Measured(rivals.HOME / "measured.jsonl", report.setting(seconds))
     with tempfile.TemporaryDirectory() as name, ground(Path(name)) as listening:
-        chosen = [work for work in works(listening, Path(name), seconds) if not only or work.name in only]
-        tables = [_table(work, _measure(work, Path(name), rounds, seconds)) for work in chosen]
-        tables += [figures.table(listening, Path(name), only)]
-    text = "\n\n".join([_head(rounds, seconds), *filter(None, tables)]) + "\n"
+        all_works, all_figures = works(listening, Path(name), seconds), figures.figures(listening, Path(name))
+        names = [work.name for work in all_works] + [figure.name for figure in all_figures]
+        chosen = list(only) or names
+        if unknown := set(chosen) - set(names):
+            raise click.UsageError(f"no part {', '.join(sorted(unknown))}: {', '.join(names)}")
+        turns = [turn for turn in _turns(all_works, all_figures, Path(name), seconds) if turn[0] in chosen]
+        if afresh or not any(_lacking(turns, measured, rounds)):
+            measured.forget(chosen)
+        is_complete = _measure(_lacking(turns, measured, rounds), measured, listening, stop_s)
+    text = report.text(measured, all_works, all_figures, seconds)
     click.echo(text)
-    if not only:
-        RESULTS.write_text(text, encoding="utf-8")
+    RESULTS.write_text(text, encoding="utf-8")
+    if not is_complete:
+        click.echo("The time is over; the same command goes on.", err=True)
 
 
-def _measure(work: Work, directory: Path, rounds: int, seconds: int) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {name: [] for name in work.calls}
-    for number in range(rounds):
-        for name, call in work.calls.items():
-            rates[name].append(call.run(directory, seconds * 5 + 60))
-            click.echo(f"{work.name} {number + 1}/{rounds} {name}: {rates[name][-1]:,.0f}/s", err=True)
-    return rates
-
-
-def _table(work: Work, rates: dict[str, list[float]]) -> str:
-    ours = median(rates[OURS])
-    rows = [
-        f"## {work.name}: {work.what}",
-        "",
-        "| tool | per second, median | lowest | highest | rushhour ÷ tool |",
-        "|---|---|---|---|---|",
+def _turns(all_works: list[Work], all_figures: list[Figure], directory: Path, seconds: int) -> list[Turn]:
+    found: list[Turn] = [
+        (work.name, tool, partial(_rate, tool, call, directory, seconds * 5 + 60))
+        for work in all_works
+        for tool, call in work.calls.items()
     ]
-    for name, measured in sorted(rates.items(), key=lambda item: -median(item[1])):
-        times = "1" if name == OURS else f"{ours / median(measured):.2f}"
-        rows.append(f"| {name} | {median(measured):,.0f} | {min(measured):,.0f} | {max(measured):,.0f} | {times} |")
-    rows.append("")
-    for goal in work.goals:
-        if goal.peer not in rates:
-            rows.append(f"- {goal.must:g} × {goal.peer}: not measured, {goal.peer} is not there")
-            continue
-        ratio = ours / median(rates[goal.peer])
-        verdict = "aim reached" if ratio >= goal.aim else "met" if ratio >= goal.must else "**missed**"
-        rows.append(f"- at least {goal.must:g} × {goal.peer} (aim {goal.aim:g}): {ratio:.2f}, {verdict}")
-    return "\n".join(rows)
+    return found + [(figure.name, figure.rows[0].key, figure.measure) for figure in all_figures]
 
 
-def _head(rounds: int, seconds: int) -> str:
-    described = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.partition(":")[2].strip() for line in described if "model name" in line), platform.machine())
-    lines = [
-        "# Measured against its peers",
-        "",
-        f"`make bench`, {datetime.now(UTC):%Y-%m-%d}. {cpu}, {platform.system()} {platform.release()},",
-        f"Python {platform.python_version()}. Client pinned to one core, servers to another;",
-        f"{rounds} rounds of {seconds} s in turn; {rivals.CONNECTIONS} connections unless said otherwise.",
-        "Rushhour's core carries its controller too, and its users check every answer; k6 and Locust send the same",
-        "requests with the same headers and check the status; wrk, hey, autocannon and h2load repeat one request and",
-        "check nothing.",
-        "",
-        *(f"- {name}: {version}" for name, version in rivals.versions().items()),
-    ]
-    return "\n".join(lines)
+def _rate(tool: str, call: Call, directory: Path, timeout_s: float) -> dict[str, float]:
+    return {tool: call.run(directory, timeout_s)}
+
+
+def _lacking(turns: list[Turn], measured: Measured, rounds: int) -> Iterator[tuple[int, Turn]]:
+    """Give what is still to be measured: part by part, and in each the tools in turn."""
+    for part in dict.fromkeys(turn[0] for turn in turns):
+        for number in range(rounds):
+            for turn in turns:
+                if turn[0] == part and not measured.has(part, turn[1], number):
+                    yield number, turn
+
+
+def _measure(lacking: Iterator[tuple[int, Turn]], measured: Measured, listening: Ground, stop_s: float) -> bool:
+    """Measure one after the other; tell whether nothing is left."""
+    date, revision = f"{datetime.now(UTC):%Y-%m-%d}", _revision()
+    for number, (part, _, take) in list(lacking):
+        if time.monotonic() > stop_s:
+            return False
+        values, foreign = _calmest(take, listening)
+        for name, value in values.items():
+            told = f"{part} {number + 1} {name}: {value:,.2f}"
+            click.echo(f"{told} ({foreign:.0%} of a core others')" if foreign > MOST_FOREIGN else told, err=True)
+            measured.add(
+                Sample(part=part, name=name, turn=number, value=value, foreign=foreign, date=date, revision=revision)
+            )
+    return True
+
+
+def _calmest(take: Callable[[], Mapping[str, float]], listening: Ground) -> tuple[Mapping[str, float], float]:
+    """Measure until nobody disturbs, a few times at most; return the calmest values and how calm it was."""
+    best: tuple[Mapping[str, float], float] = {}, float("inf")
+    for _ in range(TRIES):
+        watch = Watch(listening.pids)
+        values = take()
+        foreign = watch.foreign_ratio()
+        if foreign < best[1]:
+            best = values, foreign
+        if foreign <= MOST_FOREIGN:
+            break
+    return best
+
+
+def _revision() -> str:
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -9,104 +9,159 @@ import resource
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks.peers import recordings
-from benchmarks.peers.ground import CLIENT_CORE, HOST, Ground
+from benchmarks.peers.ground import CLIENT_CORE, HOST, SERVER_CORE, Ground
 from captures.units import NS_PER_MS
 
-ROUNDS = 5
-KNOWN_DELAY_S = 0.020
+KNOWN_DELAY_MS = 20.0
+FLAT = (10, 100, 1_000, 10_000)
+_FEW, _MANY = 100, 2_100
+_START_EXCHANGES = 10_000
 
 
-def table(ground: Ground, directory: Path, only: tuple[str, ...]) -> str:
-    """Return the measured figures as a table; those named, or all."""
-    measures: dict[str, Callable[[Ground, Path], list[str]]] = {
-        "workers": _workers,
-        "lag": _lag,
-        "delay": _delay,
-        "memory": _memory,
-        "flat": _flat,
-        "start": _start,
-    }
-    rows = [row for name, measure in measures.items() if not only or name in only for row in measure(ground, directory)]
-    return "\n".join(["## Alone", "", "| what | measured | must | |", "|---|---|---|---|", *rows]) if rows else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One value of a figure; ``must`` and ``aim`` are upper limits, in ``unit``."""
+
+    key: str
+    what: str
+    unit: str
+    must: float | None = None
+    aim: float | None = None
 
 
-def _row(what: str, value: float, unit: str, must: float) -> str:
-    return f"| {what} | {value:.2f} {unit} | ≤ {must:g} {unit} | {'met' if value <= must else '**missed**'} |"
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What is measured together; ``measure`` returns a value for every row's key."""
+
+    name: str
+    what: str
+    rows: tuple[Row, ...]
+    measure: Callable[[], Mapping[str, float]]
 
 
-def _replay(directory: Path, *arguments: str) -> dict[str, Any]:
-    command = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-m", "rushhour", "replay", *arguments]
-    command += ["--json", "--allow-lag", "--allow-inconclusive"]
+def figures(ground: Ground, directory: Path) -> list[Figure]:
+    """Return all figures; captures are written into ``directory`` when they are needed."""
+    return [
+        Figure(
+            "workers",
+            "two workers on the core of one, closed loop",
+            (Row(key="ratio", what="CPU seconds per request, two workers ÷ one", unit="×", must=1.1, aim=1.03),),
+            partial(_workers, ground, directory),
+        ),
+        Figure(
+            "lag",
+            "open arrivals at half of what the closed loop reached just before",
+            (
+                Row(key="p99", what="send lag p99 at half of capacity", unit="ms", must=2, aim=1.5),
+                Row(key="p50", what="send lag p50", unit="ms"),
+                Row(key="max", what="largest send lag", unit="ms"),
+                Row(key="rate", what="requests", unit="/s"),
+                Row(key="cpu", what="CPU of the worker", unit="of a core"),
+            ),
+            partial(_lag, ground, directory),
+        ),
+        Figure(
+            "delay",
+            "a server that answers exactly 20 ms after it was asked",
+            (
+                Row(key="p50", what="error of p50 against a known delay of 20 ms", unit="ms", must=1, aim=0.5),
+                Row(key="p99", what="error of p99 against a known delay of 20 ms", unit="ms", must=1, aim=0.5),
+            ),
+            partial(_delay, directory),
+        ),
+        Figure(
+            "memory",
+            f"peak memory of the worker, {_MANY - _FEW:,} users more, all connected at once",
+            (
+                Row(key="plain", what="memory per virtual user, plaintext", unit="KiB", must=16, aim=8),
+                Row(key="tls", what="memory per virtual user, TLS", unit="KiB", must=48),
+            ),
+            partial(_memory, ground, directory),
+        ),
+        Figure(
+            "flat",
+            "CPU of a request by number of users, closed loop, connecting included",
+            (
+                *(Row(key=str(n), what=f"CPU of a request, {n:,} users", unit="µs") for n in FLAT),
+                Row(key="spread", what="the dearest ÷ the cheapest", unit="×"),
+            ),
+            partial(_flat, ground, directory),
+        ),
+        Figure(
+            "start",
+            f"from the command to the first byte of a request, {_START_EXCHANGES:,} exchanges",
+            (
+                Row(key="cached", what="from command to first byte, plan cached", unit="s", must=1.5),
+                Row(key="first", what="from command to first byte, plan compiled", unit="s"),
+            ),
+            partial(_start, directory),
+        ),
+    ]
+
+
+def _replay(directory: Path, capture: Path, url: str, *arguments: str) -> dict[str, Any]:
+    command = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-m", "rushhour", "replay", str(capture)]
+    command += ["--target", url, "--json", "--allow-lag", "--allow-inconclusive", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=directory, timeout=300, check=False)
     try:
         summary: dict[str, Any] = json.loads(ended.stdout)
     except ValueError as exc:
         raise SystemExit(f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}") from exc
+    if summary["totals"]["failed"] or not summary["totals"]["ok"]:
+        raise SystemExit(f"{' '.join(command)}\n{summary['totals']}")
     return summary
 
 
-def _cpu_per_request(summary: dict[str, Any]) -> float:
-    cpu_s = float(summary["generator"]["cpu_ratio"]) * float(summary["workers"]) * float(summary["duration_s"])
-    return cpu_s / float(summary["totals"]["ok"])
-
-
-def _workers(ground: Ground, directory: Path) -> list[str]:
-    capture = directory / "figures-polling.rush"
-    recordings.polling(capture, 4_000)
-    url = f"http://{HOST}:{ground.plain}"
-    ratios = []
-    for _ in range(ROUNDS):
-        one, two = (
-            _cpu_per_request(
-                _replay(directory, str(capture), "--target", url, "--users", "50", "--pacing", "asap", "--workers", n)
-            )
-            for n in ("1", "2")
-        )
-        ratios.append(two / one)
-    return [_row("CPU seconds per request, two workers ÷ one, the same core", median(ratios), "×", 1.1)]
-
-
-def _lag(ground: Ground, directory: Path) -> list[str]:
-    """Open arrivals at half of what the worker can do: the closed loop says how much that is."""
-    url = f"http://{HOST}:{ground.plain}"
-    capture, paced = directory / "figures-polling.rush", directory / "figures-paced.rush"
+def _recorded(directory: Path, n_exchanges: int, gap_ms: int = 2) -> Path:
+    capture = directory / f"polling-{n_exchanges}-{gap_ms}.rush"
     if not capture.exists():
-        recordings.polling(capture, 4_000)
-    summary = _replay(directory, str(capture), "--target", url, "--users", "50", "--pacing", "asap", "--workers", "1")
-    half_per_s = summary["totals"]["ok"] / summary["duration_s"] / 2
+        recordings.polling(capture, n_exchanges, gap_ns=gap_ms * NS_PER_MS)
+    return capture
+
+
+def _cpu_us_per_request(summary: dict[str, Any]) -> float:
+    cpu_s = float(summary["generator"]["cpu_ratio"]) * float(summary["workers"]) * float(summary["duration_s"])
+    return cpu_s / float(summary["totals"]["ok"]) * 1e6
+
+
+def _closed(ground: Ground, directory: Path, *arguments: str, users: int = 50) -> dict[str, Any]:
+    url = f"http://{HOST}:{ground.plain}"
+    flags = ("--users", str(users), "--pacing", "asap", *arguments)
+    return _replay(directory, _recorded(directory, 10_000), url, *flags)
+
+
+def _workers(ground: Ground, directory: Path) -> dict[str, float]:
+    one, two = (_cpu_us_per_request(_closed(ground, directory, "--for", "3s", "--workers", n)) for n in ("1", "2"))
+    return {"ratio": two / one}
+
+
+def _lag(ground: Ground, directory: Path) -> dict[str, float]:
+    closed = _closed(ground, directory, "--for", "2s", "--workers", "1")
+    half_per_s = closed["totals"]["ok"] / closed["duration_s"] / 2
     gap_ms = 20
-    recordings.polling(paced, 250, gap_ns=gap_ms * NS_PER_MS)
-    users = round(half_per_s * gap_ms / 1000)
-    lags = []
-    for _ in range(ROUNDS):
-        flags = ("--users", str(users), "--workers", "1", "--start-spread", "1s")
-        lags.append(_replay(directory, str(paced), "--target", url, *flags)["generator"]["lag_ms"]["p99"])
-    return [_row(f"send lag p99 at {half_per_s:,.0f} requests/s, half of capacity", median(lags), "ms", 2)]
+    paced = _recorded(directory, 250, gap_ms)
+    flags = ("--users", str(round(half_per_s * gap_ms / 1000)), "--workers", "1", "--start-spread", "1s")
+    summary = _replay(directory, paced, f"http://{HOST}:{ground.plain}", *flags)
+    generator = summary["generator"]
+    return {**generator["lag_ms"], "rate": half_per_s, "cpu": generator["cpu_ratio"]}
 
 
-def _delay(_ground: Ground, directory: Path) -> list[str]:
-    capture = directory / "figures-delay.rush"
-    recordings.polling(capture, 100, gap_ns=50 * NS_PER_MS)
-    errors: dict[str, list[float]] = {"p50": [], "p99": []}
+def _delay(directory: Path) -> dict[str, float]:
+    capture = _recorded(directory, 100, 50)
     with _delaying_server() as port:
-        for _ in range(ROUNDS):
-            summary = _replay(
-                directory, str(capture), "--target", f"http://{HOST}:{port}", "--users", "20", "--workers", "1"
-            )
-            whole = next(e for e in summary["series"] if e["name"] == "http" and not e["labels"])
-            for name, found in errors.items():
-                found.append(abs(whole["latency_ms"][name] - KNOWN_DELAY_S * 1000))
-    return [
-        _row(f"error of the {name} against a server of fixed 20 ms", median(e), "ms", 1) for name, e in errors.items()
-    ]
+        summary = _replay(directory, capture, f"http://{HOST}:{port}", "--users", "20", "--workers", "1")
+    whole = next(e for e in summary["series"] if e["name"] == "http" and not e["labels"])
+    return {name: abs(whole["latency_ms"][name] - KNOWN_DELAY_MS) for name in ("p50", "p99")}
 
 
 @contextlib.contextmanager
@@ -115,7 +170,8 @@ def _delaying_server() -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(["taskset", "-c", "1", sys.executable, "-m", "benchmarks.peers.delay_server", str(port)])
+    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.peers.delay_server", str(port)]
+    process = subprocess.Popen(command)
     try:
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
@@ -127,62 +183,50 @@ def _delaying_server() -> Iterator[int]:
         process.wait(10)
 
 
-def _memory(ground: Ground, directory: Path) -> list[str]:
-    capture = directory / "figures-idle.rush"
-    recordings.polling(capture, 4, gap_ns=2_000 * NS_PER_MS)
-    rows = []
-    for name, url, must, extra in (
-        ("plaintext", f"http://{HOST}:{ground.plain}", 16, ()),
-        ("TLS", f"https://{HOST}:{ground.tls}", 48, ("--ca", str(ground.ca_file))),
-    ):
-        few, many = 100, 2_100
-        peaks = [_worker_peak_kib(directory, str(capture), url, users, extra) for users in (few, many)]
-        rows.append(_row(f"memory per virtual user, {name}", (peaks[1] - peaks[0]) / (many - few), "KiB", must))
-    return rows
+def _memory(ground: Ground, directory: Path) -> dict[str, float]:
+    places = {
+        "plain": (f"http://{HOST}:{ground.plain}", ()),
+        "tls": (f"https://{HOST}:{ground.tls}", ("--ca", str(ground.ca_file))),
+    }
+    found = {}
+    for name, (url, extra) in places.items():
+        few, many = (_peak_kib(directory, url, users, extra) for users in (_FEW, _MANY))
+        found[name] = (many - few) / (_MANY - _FEW)
+    return found
 
 
-def _worker_peak_kib(directory: Path, capture: str, url: str, users: int, extra: tuple[str, ...]) -> float:
-    summary = _replay(
-        directory, capture, "--target", url, "--users", str(users), "--workers", "1", "--start-spread", "2s", *extra
-    )
-    return float(summary["generator"]["memory_kib"])
+def _peak_kib(directory: Path, url: str, users: int, extra: tuple[str, ...]) -> float:
+    flags = ("--users", str(users), "--workers", "1", "--start-spread", "2s", *extra)
+    return float(_replay(directory, _recorded(directory, 4, 1_000), url, *flags)["generator"]["memory_kib"])
 
 
-def _flat(ground: Ground, directory: Path) -> list[str]:
-    url = f"http://{HOST}:{ground.plain}"
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = min(10_000, hard - 500)
+def _flat(ground: Ground, directory: Path) -> dict[str, float]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     costs = {}
-    for users in (10, 100, 1_000, most):
-        capture = directory / f"figures-flat-{users}.rush"
-        recordings.polling(capture, max(20, 200_000 // users))
-        summary = _replay(
-            directory, str(capture), "--target", url, "--users", str(users), "--pacing", "asap", "--workers", "1"
-        )
-        costs[users] = _cpu_per_request(summary) * 1e6
-    spread = max(costs.values()) / min(costs.values())
-    told = ", ".join(f"{users:,}: {cost:.1f} µs" for users, cost in costs.items())
-    return [f"| CPU per request by users: {told} | {spread:.2f} × | flat | |"]
+    for users in FLAT:
+        if users < hard - 500:
+            summary = _closed(
+                ground, directory, "--for", "8s" if users > 1_000 else "3s", "--workers", "1", users=users
+            )
+            costs[str(users)] = _cpu_us_per_request(summary)
+    return {**costs, "spread": max(costs.values()) / min(costs.values())}
 
 
-def _start(_ground: Ground, directory: Path) -> list[str]:
-    """From typing the command to the first byte of a request, of a capture of 10,000 exchanges whose plan is cached."""
-    capture = directory / "figures-long.rush"
-    recordings.polling(capture, 10_000)
-    rows = [_first_byte_s(directory, capture) for _ in range(ROUNDS + 1)]
-    first, cached = rows[0], median(rows[1:])
-    told = f"from command to first byte, 10,000 exchanges, plan cached ({first:.2f} s where it is not)"
-    return [_row(told, cached, "s", 1.5)]
+def _start(directory: Path) -> dict[str, float]:
+    capture = _recorded(directory, _START_EXCHANGES)
+    with tempfile.TemporaryDirectory() as cache:
+        first, cached = (_first_byte_s(directory, capture, cache) for _ in range(2))
+    return {"cached": cached, "first": first}
 
 
-def _first_byte_s(directory: Path, capture: Path) -> float:
+def _first_byte_s(directory: Path, capture: Path, cache: str) -> float:
     with socket.create_server((HOST, 0)) as server:
         url = f"http://{HOST}:{server.getsockname()[1]}"
         command = [sys.executable, "-m", "rushhour", "replay", str(capture), "--target", url, "--users", "1"]
-        environment = {**os.environ, "XDG_CACHE_HOME": str(directory / "cache")}
+        quiet = subprocess.DEVNULL
         started_s = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, cwd=directory, env={**os.environ, "XDG_CACHE_HOME": cache}, stdout=quiet, stderr=quiet
         )
         try:
             while True:

@@ -37,7 +37,7 @@ http {{
     location /api/orders {{ return 200 '{with_id}'; }}
   }}
   server {{
-    listen {host}:{h2} ssl http2 backlog=8192; http2_max_requests 1000000000;
+    listen {host}:{h2} ssl http2 backlog=8192;
     location / {{ return 200 '{body}'; }}
   }}
   server {{ listen {host}:{closing} ssl backlog=8192; keepalive_timeout 0; location / {{ return 200 '{body}'; }} }}
@@ -47,7 +47,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where the servers listen, and the authority that vouches for them."""
+    """Where the servers listen, the authority that vouches for them, and their process ids."""
 
     plain: int
     tls: int
@@ -55,6 +55,7 @@ class Ground:
     closing: int
     stream: int
     ca_file: Path
+    pids: tuple[int, ...]
 
 
 @contextmanager
@@ -66,22 +67,20 @@ def ground(directory: Path) -> Iterator[Ground]:
     certificate.private_key_pem.write_to_path(directory / "key.pem")
     authority.cert_pem.write_to_path(directory / "ca.pem")
     ports = {name: _free_port() for name in ("plain", "tls", "h2", "closing", "stream")}
-    listening = Ground(**ports, ca_file=directory / "ca.pem")
     config = directory / "nginx.conf"
     with_id = BODY % ',"id":"$request_id"'
-    del ports["stream"]
     config.write_text(_NGINX.format(dir=directory, host=HOST, body=BODY % "", with_id=with_id, **ports))
-    stream = [sys.executable, "-m", "benchmarks.peers.stream_server", str(listening.stream)]
-    with _server(["nginx", "-c", str(config)], listening.plain), _server(stream, listening.stream):
-        yield listening
+    stream = [sys.executable, "-m", "benchmarks.peers.stream_server", str(ports["stream"])]
+    with _server(["nginx", "-c", str(config)], ports["plain"]) as nginx, _server(stream, ports["stream"]) as streamer:
+        yield Ground(**ports, ca_file=directory / "ca.pem", pids=(nginx, streamer))
 
 
 @contextmanager
-def _server(command: list[str], port: int) -> Iterator[None]:
+def _server(command: list[str], port: int) -> Iterator[int]:
     process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command])
     try:
         _wait_for(port)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(10)
