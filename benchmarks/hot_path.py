@@ -32,6 +32,7 @@ from replayer.user.render import Rendered
 from replayer.user.steps import User
 from replayer.wire.heads import parse_head, remembered_heads
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.outbox import Outbox
 from replayer.wire.tally import Tally
 
 ROUNDS = 25
@@ -61,6 +62,7 @@ class NoWorker:
 
     heap: list[tuple[int, int, Callable[[Any, int], None], Any]] = field(default_factory=list)
     connections: list[Http1Connection] = field(default_factory=list)
+    outbox: Outbox = field(default_factory=lambda: Outbox(lambda call: None))
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
@@ -75,7 +77,7 @@ class NoWorker:
         heapq.heappush(self.heap, (due_ns, len(self.heap), call, argument))
 
     def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
-        connection = Http1Connection(owner, Tally())
+        connection = Http1Connection(owner, Tally(), self.outbox)
         self.connections.append(connection)
         connection.connection_made(Nowhere())
 
@@ -131,6 +133,7 @@ def _played(script: LinkedScript, run: Run, port: NoWorker, answers: list[bytes]
     started_ns = time.perf_counter_ns()
     while connection.is_busy:
         connection.data_received(answers[n % len(answers)])
+        port.outbox.flush()
         n += 1
     took_ns = time.perf_counter_ns() - started_ns
     if n != EXCHANGES:

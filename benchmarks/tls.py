@@ -27,6 +27,7 @@ from replayer.reach import Reach, TlsSettings
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 
@@ -101,10 +102,11 @@ def fail(failure: str) -> None:
 
 async def requests_us(target: TargetSpec, reach: Reach) -> float:
     """Return this process's CPU per keep-alive request."""
-    dialer = Dialer(asyncio.get_running_loop(), reach, _raise)
+    loop = asyncio.get_running_loop()
+    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon)
     owner = Closed(N_REQUESTS)
     for _ in range(N_CONNECTIONS):
-        dialer.dial(Http1Connection(owner, Tally()), target, fail)
+        dialer.dial(Http1Connection(owner, Tally(), outbox), target, fail)
     started_ns = time.process_time_ns()
     await owner.over
     return (time.process_time_ns() - started_ns) / N_REQUESTS / 1000
@@ -117,12 +119,13 @@ async def connects_us(target: TargetSpec, reach: Reach) -> float:
     def count(name: str) -> None:
         counts[name] = counts.get(name, 0) + 1
 
-    dialer = Dialer(asyncio.get_running_loop(), reach, _raise, count)
+    loop = asyncio.get_running_loop()
+    dialer, outbox = Dialer(loop, reach, _raise, count), Outbox(loop.call_soon)
 
     async def lane(user: int, n_connections: int) -> None:
         for _ in range(n_connections):
             owner = Closed(1)
-            dialer.dial(Http1Connection(owner, Tally()), target, fail, user=user)
+            dialer.dial(Http1Connection(owner, Tally(), outbox), target, fail, user=user)
             await owner.over
 
     await asyncio.gather(*(lane(user, 1) for user in range(10)))
@@ -138,7 +141,7 @@ async def connects_us(target: TargetSpec, reach: Reach) -> float:
 async def idle_kib(target: TargetSpec, reach: Reach) -> float:
     """Return the resident memory of one connection that has carried one request and is kept."""
     loop = asyncio.get_running_loop()
-    dialer = Dialer(loop, reach, _raise)
+    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon)
     kept: list[Http1Connection] = []
 
     class Keeper(Closed):
@@ -150,7 +153,7 @@ async def idle_kib(target: TargetSpec, reach: Reach) -> float:
     async def open_many() -> None:
         owner = Keeper(N_IDLE)
         for number in range(N_IDLE):
-            dialer.dial(Http1Connection(owner, Tally()), target, fail)
+            dialer.dial(Http1Connection(owner, Tally(), outbox), target, fail)
             if number % 50 == 49:
                 await asyncio.sleep(0.05)
         await owner.over

@@ -18,15 +18,15 @@ from pathlib import Path
 import click
 
 from benchmarks.peers import figures, report, rivals
-from benchmarks.peers.calm import MOST_FOREIGN, Watch
+from benchmarks.peers.calm import MOST_TAKEN, Watch
 from benchmarks.peers.figures import Figure
-from benchmarks.peers.ground import Ground, ground
+from benchmarks.peers.ground import CLIENT_CORE, Ground, ground
 from benchmarks.peers.measured import Measured, Sample
 from benchmarks.peers.rivals import Call
 from benchmarks.peers.works import Work, works
 
 RESULTS = rivals.ROOT / "benchmarks" / "RESULTS.md"
-TRIES = 4
+TRIES = 3
 
 Turn = tuple[str, str, Callable[[], Mapping[str, float]]]
 """A part, what is measured in it, and how."""
@@ -88,12 +88,12 @@ def _measure(lacking: Iterator[tuple[int, Turn]], measured: Measured, listening:
     for number, (part, _, take) in list(lacking):
         if time.monotonic() > stop_s:
             return False
-        values, foreign = _calmest(take, listening)
+        values, taken = _calmest(take, listening)
         for name, value in values.items():
             told = f"{part} {number + 1} {name}: {value:,.2f}"
-            click.echo(f"{told} ({foreign:.0%} of a core others')" if foreign > MOST_FOREIGN else told, err=True)
+            click.echo(f"{told} ({taken:.0%} of the time others')" if taken > MOST_TAKEN else told, err=True)
             measured.add(
-                Sample(part=part, name=name, turn=number, value=value, foreign=foreign, date=date, revision=revision)
+                Sample(part=part, name=name, turn=number, value=value, taken=taken, date=date, revision=revision)
             )
     return True
 
@@ -102,12 +102,12 @@ def _calmest(take: Callable[[], Mapping[str, float]], listening: Ground) -> tupl
     """Measure until nobody disturbs, a few times at most; return the calmest values and how calm it was."""
     best: tuple[Mapping[str, float], float] = {}, float("inf")
     for _ in range(TRIES):
-        watch = Watch(listening.pids)
+        watch = Watch(CLIENT_CORE, listening.pids)
         values = take()
-        foreign = watch.foreign_ratio()
-        if foreign < best[1]:
-            best = values, foreign
-        if foreign <= MOST_FOREIGN:
+        taken = watch.taken_ratio()
+        if taken < best[1]:
+            best = values, taken
+        if taken <= MOST_TAKEN:
             break
     return best
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.peers.calm import MOST_FOREIGN
+from benchmarks.peers.calm import MOST_TAKEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Sample:
     Attributes:
         part: of the benchmark; name: of what was measured in it.
         turn: number of the round, from 0.
-        foreign: share of a core that others took meanwhile.
+        taken: share of the time that others took of a core.
         date, revision: when, and of which commit.
     """
 
@@ -30,7 +30,7 @@ class Sample:
     name: str
     turn: int
     value: float
-    foreign: float
+    taken: float
     date: str
     revision: str
 
@@ -88,6 +88,6 @@ class Measured:
         samples = [sample for sample in self._samples if sample.part == part]
         turns = len({sample.turn for sample in samples})
         dates, revisions = (sorted({getattr(s, each) for s in samples}) for each in ("date", "revision"))
-        n_disturbed = sum(sample.foreign > MOST_FOREIGN for sample in samples)
+        n_disturbed = sum(sample.taken > MOST_TAKEN for sample in samples)
         disturbed = f"; {n_disturbed} of {len(samples)} figures disturbed by other programs" if n_disturbed else ""
         return f"{turns} rounds, {', '.join(dates)}, revision {', '.join(revisions)}{disturbed}"

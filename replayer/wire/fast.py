@@ -12,6 +12,7 @@ from replayer.targets import TargetSpec
 from replayer.wire.connect import Attempt, Dialer
 from replayer.wire.http1 import Http1Connection
 from replayer.wire.http2 import Http2Connection
+from replayer.wire.outbox import Outbox
 from replayer.wire.tally import Tally
 from replayer.wire.websocket import WebSocketConnection
 
@@ -31,6 +32,7 @@ class FastWire:
         max_message_bytes: int,
     ) -> None:
         self._dialer = Dialer(loop, reach, on_error, count)
+        self._outbox = Outbox(loop.call_soon)
         self._connections = connections
         self._sockets = sockets
         self._max_message_bytes = max_message_bytes
@@ -40,7 +42,7 @@ class FastWire:
         if target.http == "2":
             multiplexed = Http2Connection(owner, self._connections)
             return self._dialer.dial(multiplexed, target, on_failed, user=owner.user_number, offers=Offers.HTTP2)
-        connection = Http1Connection(owner, self._connections)
+        connection = Http1Connection(owner, self._connections, self._outbox)
         return self._dialer.dial(connection, target, on_failed, user=owner.user_number)
 
     def open_socket(

@@ -21,6 +21,7 @@ import httptools
 from replayer import failures
 from replayer.wire.causes import classify
 from replayer.wire.heads import END_OF_HEAD, NO_HEAD, UNKNOWN_LENGTH, Head, HeadError, parse_head, remembered_heads
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import EventReader, EventTooLarge, ServerEvent, event_reader
 from replayer.wire.tally import Tally
 
@@ -57,6 +58,7 @@ class Http1Connection(asyncio.Protocol):
     Args:
         owner: is told what happens.
         tally: counts the connections that are open.
+        outbox: writes the requests.
 
     Attributes:
         head: of the answer last received; interim ones (1xx) are passed over.
@@ -66,8 +68,8 @@ class Http1Connection(asyncio.Protocol):
         is_alive: whether a request can still be written.
         n_sent: requests sent so far.
         has_answer_bytes: whether any byte arrived since the last ``send``.
-        request, intended_ns, actual_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look
-            at them.
+        unsent, write, actual_ns: the outbox's: the request, what takes it, and when it was written.
+        request, intended_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look at them.
     """
 
     __slots__ = (
@@ -76,13 +78,13 @@ class Http1Connection(asyncio.Protocol):
         "_is_head",
         "_keeps_body",
         "_left",
+        "_outbox",
         "_owner",
         "_parser",
         "_parts",
         "_received_ns",
         "_tally",
         "_transport",
-        "_write",
         "actual_ns",
         "body_bytes",
         "deadline_ns",
@@ -97,13 +99,17 @@ class Http1Connection(asyncio.Protocol):
         "keeps_alive",
         "n_sent",
         "request",
+        "unsent",
+        "write",
     )
 
-    def __init__(self, owner: Owner, tally: Tally) -> None:
+    def __init__(self, owner: Owner, tally: Tally, outbox: Outbox) -> None:
         self._owner = owner
         self._tally = tally
+        self._outbox = outbox
         self._transport: Any = None
-        self._write: Callable[[bytes], None]
+        self.write: Callable[[bytes], None]
+        self.unsent = b""
         self._parser: httptools.HttpResponseParser | None = None  # While a chunked body is read.
         self._parts: list[bytes] = []
         self._buffer = b""  # A head that has not come whole.
@@ -141,7 +147,8 @@ class Http1Connection(asyncio.Protocol):
         self.has_answer_bytes = False
         self.is_busy = True
         self.n_sent += 1
-        self._write(data)
+        self.unsent = data
+        self._outbox.add(self)
 
     def close(self) -> None:
         """End an idle connection in order; a busy one is aborted."""
@@ -160,7 +167,7 @@ class Http1Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._write = transport.write
+        self.write = transport.write
         self.is_alive = True
         self._tally.n += 1
         self._owner.connection_opened(self)

@@ -14,6 +14,7 @@ from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
 from replayer.wire.http1 import Http1Connection
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
@@ -54,12 +55,9 @@ async def connected(port: int, listener: Listener) -> Http1Connection:
     errors: list[BaseException] = []
     dialer = Dialer(loop, Reach(), errors.append)
     spec = TargetSpec(scheme="http", host="127.0.0.1", port=port, addresses=("127.0.0.1",))
-    dialer.dial(
-        Http1Connection(listener, Tally()), spec, lambda failure: listener.told.put_nowait(("refused", failure))
-    )
-    kind, connection = await listener.next()
-    assert kind == "opened" and not errors, (kind, connection, errors)
-    assert isinstance(connection, Http1Connection)
+    connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon))
+    dialer.dial(connection, spec, lambda failure: listener.told.put_nowait(("refused", failure)))
+    assert await listener.next() == ("opened", connection) and not errors, errors
     return connection
 
 
@@ -170,7 +168,8 @@ def test_refused_connection_is_told_once() -> None:
         dialer = Dialer(loop, Reach(), lambda exc: None)
         spec = TargetSpec(scheme="http", host="127.0.0.1", port=closed_port(), addresses=("127.0.0.1",))
         failures: list[str] = []
-        await dialer.dial(Http1Connection(listener, Tally()), spec, failures.append).task
+        connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon))
+        await dialer.dial(connection, spec, failures.append).task
         assert failures == ["connect_refused"]
 
     run(main)
