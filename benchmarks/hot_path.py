@@ -1,13 +1,17 @@
 """Where the nanoseconds go: one request of one virtual user without a kernel below it, and its parts.
 
-``python -m benchmarks.hot_path``. A connection is handed answers as the transport would hand them; what it writes goes
-nowhere. So the figures are this project's own share of a request; the loop and the kernel cost the rest. The smallest
-of many rounds is told, since whatever else runs on the machine can only add.
+``python -m benchmarks.hot_path [--instructions]``. A connection is handed answers as the transport would hand them;
+what it writes goes nowhere. So the figures are this project's own share of a request; the loop and the kernel cost the
+rest. The smallest of many rounds is told, since whatever else runs on the machine can only add. ``--instructions``
+counts those of a whole user's request by callgrind instead: the same on a busy machine, half a minute each.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
+import subprocess
+import sys
 import tempfile
 import time
 import timeit
@@ -62,7 +66,7 @@ class NoWorker:
 
     heap: list[tuple[int, int, Callable[[Any, int], None], Any]] = field(default_factory=list)
     connections: list[Http1Connection] = field(default_factory=list)
-    outbox: Outbox = field(default_factory=lambda: Outbox(lambda call: None))
+    outbox: Outbox = field(default_factory=lambda: Outbox(lambda call: None, time.monotonic_ns))
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
@@ -93,7 +97,7 @@ def _answer(extra: str = "") -> bytes:
     return _HEAD % len(body) + body
 
 
-def whole_user(path: Path, answers: list[bytes]) -> float:
+def whole_user(path: Path, answers: list[bytes], rounds: int = ROUNDS) -> float:
     """Return ns per request of a user that plays a capture, answered with ``answers`` in turn."""
     plan = compile_plan(load_capture(path))
     meter, port, clock = Meter(0), NoWorker(), time.monotonic_ns
@@ -118,7 +122,7 @@ def whole_user(path: Path, answers: list[bytes]) -> float:
     script = LinkedScript(
         plan, plan.scripts[0], targets=(_TARGET,), added=(), meter=meter, speed=1.0, max_gap_ns=None, pacing=Pacing.ASAP
     )
-    return min(_played(script, run, port, answers) for _ in range(ROUNDS))
+    return min(_played(script, run, port, answers) for _ in range(rounds))
 
 
 def _played(script: LinkedScript, run: Run, port: NoWorker, answers: list[bytes]) -> float:
@@ -159,9 +163,8 @@ def parts() -> dict[str, float]:
         return remembered_heads.get(answer[: answer.find(b"\r\n\r\n") + 4])
 
     return {
-        "a head that was seen before: found, looked up": _ns(
-            lambda: remembered_heads.get(answer[: answer.find(b"\r\n\r\n") + 4])
-        ),
+        "a head that this request was answered with before: compared": _ns(lambda: answer.startswith(head.data)),
+        "another head that was seen before: found, looked up": _ns(known),
         "a head that was not: parsed by httptools": _ns(forgotten),
         "latency and service time into their histograms": _ns(lambda: recorder.ok(0, 1_000, 900_000, 170)),
         "a request with 5 slots rendered": _ns(lambda: filled.render(values)),
@@ -175,19 +178,52 @@ def _ns(call: Callable[[], object]) -> float:
     return min(timer.repeat(ROUNDS, n)) / n * 1e9
 
 
-@click.command()
-def main() -> None:
-    """Measure and print."""
+def plain(rounds: int) -> float:
+    """A user of requests without slots."""
     with tempfile.TemporaryDirectory() as name:
-        plain, correlated = Path(name) / "polling.rush", Path(name) / "correlated.rush"
-        recordings.polling(plain, EXCHANGES)
-        recordings.correlated(correlated, EXCHANGES)
+        path = Path(name) / "polling.rush"
+        recordings.polling(path, EXCHANGES)
+        return whole_user(path, [_answer()], rounds)
+
+
+def correlated(rounds: int) -> float:
+    """A user whose every fourth answer brings what the three following requests carry."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "correlated.rush"
+        recordings.correlated(path, EXCHANGES)
         token = _answer(',"id":"1f0cc94e3b7d4a6f8e21d5b7c3a9e6f4"')
-        rows = {
-            "a request of a whole user": whole_user(plain, [_answer()]),
-            "the same, 3 slots and 1 extraction per 4 requests": whole_user(correlated, [token, *[_answer()] * 3]),
-            **parts(),
-        }
+        return whole_user(path, [token, *[_answer()] * 3], rounds)
+
+
+_USERS = {
+    "a request of a whole user": plain,
+    "the same, 3 slots and 1 extraction per 4 requests": correlated,
+}
+
+
+def instructions(user: Callable[[int], float]) -> float:
+    """Return instructions per request: what five rounds more of a user cost."""
+    few, many = (_collected(user.__name__, rounds) for rounds in (1, 6))
+    return (many - few) / (5 * EXCHANGES)
+
+
+def _collected(user: str, rounds: int) -> int:
+    code = f"from benchmarks import hot_path; hot_path.{user}({rounds})"
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return int(ended.stderr.rpartition("Collected : ")[2].split()[0])
+
+
+@click.command()
+@click.option("--instructions", "counts", is_flag=True, help="Count instructions; needs valgrind.")
+def main(*, counts: bool) -> None:
+    """Measure and print."""
+    if counts:
+        for what, user in _USERS.items():
+            click.echo(f"{instructions(user):8,.0f} instructions  {what}")
+        return
+    rows = {what: user(ROUNDS) for what, user in _USERS.items()} | parts()
     for what, ns in rows.items():
         click.echo(f"{ns:8.0f} ns  {what}")
 

@@ -26,6 +26,7 @@ import uvloop
 from replayer.reach import Reach, TlsSettings
 from replayer.targets import TargetSpec
 from replayer.wire.connect import Dialer
+from replayer.wire.heads import NO_HEAD
 from replayer.wire.http1 import Http1Connection
 from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
@@ -57,6 +58,13 @@ http {{
 """
 
 
+class Unread:
+    """A GET whose answer nobody reads; implements ``replayer.wire.heads.Asked``."""
+
+    is_head = keeps_body = False
+    good_head = NO_HEAD
+
+
 class Closed:
     """Owns connections that send the next request when an answer is there."""
 
@@ -73,6 +81,7 @@ class Closed:
 
     def response_received(self, connection: Http1Connection, end_ns: int) -> None:
         assert connection.head.status == 200
+        connection.request.good_head = connection.head
         self._next(connection)
 
     def request_failed(self, connection: Http1Connection, failure: str, end_ns: int) -> None:
@@ -87,7 +96,7 @@ class Closed:
     def _next(self, connection: Http1Connection) -> None:
         if self._left:
             self._left -= 1
-            connection.send(REQUEST, is_head=False, keeps_body=False)
+            connection.send(REQUEST, Unread())
             return
         connection.close()
         self.n_open -= 1
@@ -103,7 +112,7 @@ def fail(failure: str) -> None:
 async def requests_us(target: TargetSpec, reach: Reach) -> float:
     """Return this process's CPU per keep-alive request."""
     loop = asyncio.get_running_loop()
-    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon)
+    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon, time.monotonic_ns)
     owner = Closed(N_REQUESTS)
     for _ in range(N_CONNECTIONS):
         dialer.dial(Http1Connection(owner, Tally(), outbox), target, fail)
@@ -120,7 +129,7 @@ async def connects_us(target: TargetSpec, reach: Reach) -> float:
         counts[name] = counts.get(name, 0) + 1
 
     loop = asyncio.get_running_loop()
-    dialer, outbox = Dialer(loop, reach, _raise, count), Outbox(loop.call_soon)
+    dialer, outbox = Dialer(loop, reach, _raise, count), Outbox(loop.call_soon, time.monotonic_ns)
 
     async def lane(user: int, n_connections: int) -> None:
         for _ in range(n_connections):
@@ -141,7 +150,7 @@ async def connects_us(target: TargetSpec, reach: Reach) -> float:
 async def idle_kib(target: TargetSpec, reach: Reach) -> float:
     """Return the resident memory of one connection that has carried one request and is kept."""
     loop = asyncio.get_running_loop()
-    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon)
+    dialer, outbox = Dialer(loop, reach, _raise), Outbox(loop.call_soon, time.monotonic_ns)
     kept: list[Http1Connection] = []
 
     class Keeper(Closed):

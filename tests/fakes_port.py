@@ -16,7 +16,7 @@ from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.user.port import Run
 from replayer.user.steps import User
-from replayer.wire.heads import NO_HEAD, Head
+from replayer.wire.heads import NO_HEAD, Asked, Head
 from replayer.wire.sse import EventReader
 
 MS = 1_000_000
@@ -61,8 +61,9 @@ class FakeConnection:
         self.body = b""
         self.request: Any = None
 
-    def send(self, data: bytes, **_: bool) -> None:
+    def send(self, data: bytes, request: Asked) -> None:
         assert not self.is_busy and not self.closed
+        self.request = request
         self.is_busy = True
         self.n_sent += 1
         self.has_answer_bytes = False

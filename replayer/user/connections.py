@@ -186,7 +186,6 @@ class OriginConnections:
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
-        connection.request = request
         connection.intended_ns = intended_ns
         connection.actual_ns = actual_ns
         connection.is_retry = is_retry
@@ -194,6 +193,6 @@ class OriginConnections:
             connection.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
         else:
             connection.deadline_ns = actual_ns + run.request_ns
-        connection.send(data, is_head=request.is_head, keeps_body=request.keeps_body)
+        connection.send(data, request)
         if not connection.is_watched:
             run.port.watch(connection)

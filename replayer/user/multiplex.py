@@ -205,7 +205,6 @@ class OriginStreams:
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
-        stream.request = request
         stream.intended_ns = intended_ns
         stream.actual_ns = actual_ns
         stream.is_retry = is_retry
@@ -213,6 +212,6 @@ class OriginStreams:
             stream.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
         else:
             stream.deadline_ns = actual_ns + run.request_ns
-        stream.session.begin(stream, data, is_head=request.is_head, keeps_body=request.keeps_body)
+        stream.session.begin(stream, data, request)
         if not stream.is_watched:
             run.port.watch(stream)

@@ -14,7 +14,7 @@ from replayer.user.checks import Budget
 from replayer.user.ending import AtEnd
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
-from replayer.wire.heads import Head
+from replayer.wire.heads import Asked, Head
 from replayer.wire.sse import EventReader
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Connection(Protocol):
     def body(self) -> bytes:
         """The body as sent, where it was asked for."""
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+    def send(self, data: bytes, request: Asked) -> None:
         """Send a rendered request."""
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ class FastWire:
         max_message_bytes: int,
     ) -> None:
         self._dialer = Dialer(loop, reach, on_error, count)
-        self._outbox = Outbox(loop.call_soon)
+        self._outbox = Outbox(loop.call_soon, time.monotonic_ns)
         self._connections = connections
         self._sockets = sockets
         self._max_message_bytes = max_message_bytes
@@ -40,7 +40,7 @@ class FastWire:
     def dial(self, owner: Any, target: TargetSpec, on_failed: Callable[[str], None]) -> Attempt:
         """Open an HTTP connection for ``owner``."""
         if target.http == "2":
-            multiplexed = Http2Connection(owner, self._connections)
+            multiplexed = Http2Connection(owner, self._connections, self._outbox)
             return self._dialer.dial(multiplexed, target, on_failed, user=owner.user_number, offers=Offers.HTTP2)
         connection = Http1Connection(owner, self._connections, self._outbox)
         return self._dialer.dial(connection, target, on_failed, user=owner.user_number)

@@ -8,6 +8,8 @@ Source: RFC 9112 §6.3 for how long a body is.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import httptools
 
 MAX_REMEMBERED = 4096
@@ -33,12 +35,26 @@ class Head:
         headers: all names, in lower case, and values, in order.
         length: bytes of the body, or ``UNKNOWN_LENGTH``.
         keeps_alive: whether the connection may be used again after the body.
+        data: its bytes; whole_bytes: those and the body's, or -1 where that is not known.
     """
 
-    __slots__ = ("content_encoding", "content_type", "headers", "keeps_alive", "length", "set_cookies", "status")
+    __slots__ = (
+        "content_encoding",
+        "content_type",
+        "data",
+        "headers",
+        "keeps_alive",
+        "length",
+        "set_cookies",
+        "status",
+        "whole_bytes",
+    )
 
-    def __init__(self, status: int, headers: tuple[tuple[bytes, bytes], ...], *, keeps_alive: bool) -> None:
+    def __init__(
+        self, status: int, headers: tuple[tuple[bytes, bytes], ...], *, keeps_alive: bool, data: bytes = b""
+    ) -> None:
         self.status = status
+        self.data = data
         self.headers = headers
         self.keeps_alive = keeps_alive
         self.content_type = self.content_encoding = b""
@@ -60,6 +76,7 @@ class Head:
             self.length = UNKNOWN_LENGTH
         elif status in (204, 304):
             self.length = 0
+        self.whole_bytes = len(data) + self.length if data and self.length >= 0 else -1
 
     @property
     def is_framed(self) -> bool:
@@ -69,6 +86,20 @@ class Head:
 
 NO_HEAD = Head(0, (), keeps_alive=False)
 """Stands where no answer has come yet."""
+
+
+class Asked(Protocol):
+    """What reading an answer takes from its request.
+
+    Attributes:
+        is_head: the method is HEAD, so the answer has no body whatever its headers say.
+        keeps_body: somebody will want the body.
+        good_head: of an earlier answer to the same request: the next one will have it again.
+    """
+
+    is_head: bool
+    keeps_body: bool
+    good_head: Head
 
 
 class _Reader:
@@ -119,4 +150,4 @@ def _parse(data: bytes) -> Head:
         raise HeadError(str(exc)) from exc
     if not reader.is_complete:
         raise HeadError("the empty line does not end the head")
-    return Head(reader.parser.get_status_code(), tuple(reader.headers), keeps_alive=reader.keeps_alive)
+    return Head(reader.parser.get_status_code(), tuple(reader.headers), keeps_alive=reader.keeps_alive, data=data)

@@ -3,8 +3,9 @@
 One connection carries one request at a time (browsers do not pipeline). It knows nothing of steps: its owner hands it
 bytes and is told how they ended. ``end_ns`` is taken where bytes arrive, before they are parsed.
 
-Most answers come in one piece, with a head that was seen before and a Content-Length: they cost a look-up and an
-addition. A head seen for the first time is httptools' (``heads``), and so is every chunked body.
+Most answers come in one piece and begin with the very head that the same request was answered with before: they cost
+a comparison. Other heads that were seen before cost a look-up; one seen for the first time is httptools' (``heads``),
+and so is every chunked body.
 
 Source: RFC 9112; the traps (HEAD, 1xx, close-delimited bodies) are named where they are handled.
 """
@@ -20,7 +21,16 @@ import httptools
 
 from replayer import failures
 from replayer.wire.causes import classify
-from replayer.wire.heads import END_OF_HEAD, NO_HEAD, UNKNOWN_LENGTH, Head, HeadError, parse_head, remembered_heads
+from replayer.wire.heads import (
+    END_OF_HEAD,
+    NO_HEAD,
+    UNKNOWN_LENGTH,
+    Asked,
+    Head,
+    HeadError,
+    parse_head,
+    remembered_heads,
+)
 from replayer.wire.outbox import Outbox
 from replayer.wire.sse import EventReader, EventTooLarge, ServerEvent, event_reader
 from replayer.wire.tally import Tally
@@ -62,21 +72,20 @@ class Http1Connection(asyncio.Protocol):
 
     Attributes:
         head: of the answer last received; interim ones (1xx) are passed over.
-        body: its body as sent, where ``send`` asked for it, else empty; ``body_bytes`` counts it in any case.
+        body: its body as sent, where the request asks for it, else empty; ``body_bytes`` counts it in any case.
         events: reads the answer where it is an event stream, else None; no body is kept then.
         keeps_alive: whether the answer leaves the connection usable.
         is_alive: whether a request can still be written.
         n_sent: requests sent so far.
         has_answer_bytes: whether any byte arrived since the last ``send``.
+        request: what ``send`` was told of it.
         unsent, write, actual_ns: the outbox's: the request, what takes it, and when it was written.
-        request, intended_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look at them.
+        intended_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look at them.
     """
 
     __slots__ = (
         "__weakref__",
         "_buffer",
-        "_is_head",
-        "_keeps_body",
         "_left",
         "_outbox",
         "_owner",
@@ -115,7 +124,6 @@ class Http1Connection(asyncio.Protocol):
         self._buffer = b""  # A head that has not come whole.
         self._left = UNKNOWN_LENGTH  # Bytes of the body still to come, once the head is there and says so.
         self._received_ns = 0
-        self._is_head = self._keeps_body = False
         self.head = NO_HEAD
         self.events: EventReader | None = None
         self.body_bytes = 0
@@ -134,15 +142,9 @@ class Http1Connection(asyncio.Protocol):
             parts = self._parts = [b"".join(parts)]
         return parts[0] if parts else b""
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
-        """Send one rendered request; only on a connection that is alive and not busy.
-
-        Args:
-            is_head: the method is HEAD, so the answer has no body whatever its headers say.
-            keeps_body: the owner will want ``body``.
-        """
-        self._is_head = is_head
-        self._keeps_body = keeps_body
+    def send(self, data: bytes, request: Asked) -> None:
+        """Send one rendered request; only on a connection that is alive and not busy."""
+        self.request = request
         self.head = NO_HEAD
         self.has_answer_bytes = False
         self.is_busy = True
@@ -173,29 +175,30 @@ class Http1Connection(asyncio.Protocol):
         self._owner.connection_opened(self)
 
     def data_received(self, data: bytes) -> None:
-        self._received_ns = now_ns = time.monotonic_ns()
+        now_ns = time.monotonic_ns()
         if not self.is_busy:
             self.is_alive = False
             self._transport.abort()  # Nobody asked: RFC 9112 §9.5 lets no later answer be told from this.
             return
+        request = self.request
+        head = request.good_head
+        if len(data) == head.whole_bytes and not self.has_answer_bytes and data.startswith(head.data):
+            # The usual answer, whole and with a head that was seen before: nothing is left to be found out.
+            self.has_answer_bytes = True
+            self.head = head
+            self.events = None
+            self.keeps_alive = head.keeps_alive
+            self.body_bytes = head.length
+            self._parts = [data[-head.length :]] if request.keeps_body and head.length else []
+            self.is_busy = False
+            self._owner.response_received(self, now_ns)
+            return
+        self._received_ns = now_ns
         self.has_answer_bytes = True
         if self.head is NO_HEAD:
             if self._buffer:
                 data = self._buffer + data
-            end = data.find(END_OF_HEAD) + 4
-            head = remembered_heads.get(data[:end])
-            if head is not None and head.length == len(data) - end and not self._is_head:
-                # The usual answer, whole and with a head that was seen before: nothing is left to be found out.
-                self._buffer = b""
-                self.head = head
-                self.events = None
-                self.keeps_alive = head.keeps_alive
-                self.body_bytes = head.length
-                self._parts = [data[end:]] if self._keeps_body and head.length else []
-                self.is_busy = False
-                self._owner.response_received(self, now_ns)
-            else:
-                self._read_head(data, end)
+            self._read_head(data, data.find(END_OF_HEAD) + 4)
         elif self._parser is not None:
             self._read_chunks(data)
         else:
@@ -225,7 +228,7 @@ class Http1Connection(asyncio.Protocol):
             return
         self._buffer = b""
         try:
-            head = parse_head(data[:end])
+            head = remembered_heads.get(data[:end]) or parse_head(data[:end])
         except HeadError:
             self._fail(failures.PROTOCOL, self._received_ns)
             return
@@ -256,7 +259,7 @@ class Http1Connection(asyncio.Protocol):
         self._parts = []
         self.body_bytes = 0
         self.events = event_reader(head)
-        self._left = length = 0 if self._is_head else head.length
+        self._left = length = 0 if self.request.is_head else head.length
         if length > MAX_BODY_BYTES:
             self._fail(failures.TOO_LARGE, self._received_ns)
         elif length >= 0 or not head.is_framed:
@@ -303,7 +306,7 @@ class Http1Connection(asyncio.Protocol):
         self.body_bytes += len(data)
         if self.events is not None:
             self._read_events(self.events, data)
-        elif self._keeps_body and data:
+        elif self.request.keeps_body and data:
             self._parts.append(data)
 
     def _read_events(self, reader: EventReader, data: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from replayer.wire.causes import classify
 from replayer.wire.http2_session import Http2Session
 from replayer.wire.http2_stream import Owner
+from replayer.wire.outbox import Outbox
 from replayer.wire.tally import Tally
 
 
@@ -21,18 +22,20 @@ class Http2Connection(asyncio.Protocol):
     Args:
         owner: is told what happens.
         tally: counts the connections that are open.
+        outbox: says when requests are written.
     """
 
-    __slots__ = ("_owner", "_session", "_tally")
+    __slots__ = ("_outbox", "_owner", "_session", "_tally")
 
-    def __init__(self, owner: Owner, tally: Tally) -> None:
+    def __init__(self, owner: Owner, tally: Tally, outbox: Outbox) -> None:
         self._owner = owner
         self._tally = tally
+        self._outbox = outbox
         self._session: Http2Session
 
     def connection_made(self, transport: Any) -> None:
         self._tally.n += 1
-        self._session = Http2Session(self._owner, transport)
+        self._session = Http2Session(self._owner, transport, self._outbox)
         self._owner.connection_opened(self._session)
         self._session.flush()
 

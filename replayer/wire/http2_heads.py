@@ -34,6 +34,7 @@ class Http2Head(Head):
     def __init__(self, fields: Iterable[Field], *, block: bytes = b"") -> None:
         self._block = block
         self._all: tuple[Field, ...] | None = None
+        self.data, self.whole_bytes = b"", -1  # No answer of HTTP/1.1 begins with it.
         self.keeps_alive = True
         self.status = 0
         self.content_type = self.content_encoding = b""

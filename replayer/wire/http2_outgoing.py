@@ -1,5 +1,7 @@
 """The half of an HTTP/2 connection that goes to the peer: frames in order, bodies as far as its windows allow. Pure.
 
+Implements ``outbox.Outgoing``: what is collected is written together with what other connections have to write.
+
 Source: RFC 9113 §5.2, §6.9 (flow control), §4.3 (header blocks).
 """
 
@@ -9,37 +11,93 @@ from collections.abc import Mapping
 
 from replayer.wire import http2_frames as h2
 from replayer.wire.hpack import DEFAULT_TABLE_BYTES, EMPTY_TABLE
-from replayer.wire.http2_stream import Stream
+from replayer.wire.http2_stream import Sink, Stream
+from replayer.wire.outbox import Outbox
 
 
 class Outgoing:
     """What is to be sent, and what the peer has not yet room for.
 
+    Args:
+        greeting: the first bytes of a connection.
+        sink: where bytes go; outbox: says when.
+
     Attributes:
-        frames: to be written next; whoever writes them clears the list.
+        frames: to be written next; begun: the streams whose requests are among them.
         owes_size_update: the next header block begins with the size of our table, which is 0 for ever.
     """
 
     __slots__ = (
+        "_actual_ns",
+        "_is_posted",
         "_max_frame_bytes",
+        "_outbox",
+        "_sink",
         "_stream_window",
         "_table_bytes",
         "_waiting",
         "_window",
+        "begun",
         "frames",
         "owes_size_update",
     )
 
-    def __init__(self, greeting: bytes) -> None:
+    def __init__(self, greeting: bytes, sink: Sink, outbox: Outbox) -> None:
+        self._sink = sink
+        self._outbox = outbox
+        self._is_posted = False
+        self._actual_ns = 0
         self.frames = [greeting]
+        self.begun: list[Stream] = []
         self.owes_size_update = True
         self._table_bytes = DEFAULT_TABLE_BYTES
         self._max_frame_bytes = h2.DEFAULT_FRAME_BYTES
         self._window = self._stream_window = h2.DEFAULT_WINDOW
         self._waiting: dict[int, Stream] = {}  # Streams whose bodies are not sent whole.
 
+    def post(self) -> None:
+        """See to it that what has been collected is written soon."""
+        if self.frames and not self._is_posted:
+            self._is_posted = True
+            self._outbox.add(self)
+
+    def write_now(self) -> None:
+        """Write last words at once: the connection ends behind them."""
+        self.write(self.unsent)
+
+    # What the outbox calls.
+
+    @property
+    def unsent(self) -> bytes:
+        """What has been collected, which counts as written then."""
+        self._is_posted = False
+        frames = self.frames
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        frames.clear()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Write what was collected, if anything: last words may have been faster."""
+        if data:
+            self._sink.write(data)
+
+    @property
+    def actual_ns(self) -> int:
+        """When bytes were last written."""
+        return self._actual_ns
+
+    @actual_ns.setter
+    def actual_ns(self, now_ns: int) -> None:
+        self._actual_ns = now_ns
+        for stream in self.begun:
+            stream.actual_ns = now_ns
+        self.begun.clear()
+
+    # Requests.
+
     def begin(self, stream: Stream, data: bytes) -> None:
         """Send a rendered request that is no single frame, or the first of all."""
+        self.begun.append(stream)
         end = h2.BLOCK_PREFIX_BYTES + int.from_bytes(data[:3])
         block = data[h2.BLOCK_PREFIX_BYTES : end]
         if self.owes_size_update:

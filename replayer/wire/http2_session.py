@@ -8,7 +8,8 @@ it has acknowledged that, blocks go through a full decoder; from then on a block
 Windows towards us are as large as they can be, so that flow control costs one frame a gigabyte; bodies are bounded by
 ``MAX_BODY_BYTES``. Towards the peer its windows and its limit of streams hold.
 
-What arrives in one piece is answered in one piece: frames are collected while bytes are read and written once.
+What arrives in one piece is answered in one piece: frames are collected while bytes are read, and the outbox writes
+them (``outbox.Outgoing``), but for last words, which are written at once.
 
 A stream is opened by its owner, carries one request at a time and can be used again, like a connection of HTTP/1.1
 (``replayer.user.port.Connection``). A stream error ends one request (RST_STREAM), a connection error all (GOAWAY).
@@ -22,11 +23,12 @@ from __future__ import annotations
 
 from replayer import failures
 from replayer.wire import http2_frames as h2
-from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head, HeadError
+from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Asked, Head, HeadError
 from replayer.wire.http2_blocks import Blocks
 from replayer.wire.http2_heads import MAX_HEAD_BYTES, remembered_head
 from replayer.wire.http2_outgoing import Outgoing
 from replayer.wire.http2_stream import Owner, Sink, Stream
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import EventReader, EventTooLarge
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -56,7 +58,7 @@ class Http2Session:
 
     Args:
         owner: is told what happens.
-        sink: where bytes go.
+        sink: where bytes go; outbox: says when.
 
     Attributes:
         is_leaving: it takes no further request; those in flight go on.
@@ -86,7 +88,7 @@ class Http2Session:
         "owner",
     )
 
-    def __init__(self, owner: Owner, sink: Sink) -> None:
+    def __init__(self, owner: Owner, sink: Sink, outbox: Outbox) -> None:
         self.owner = owner
         self._sink = sink
         self.is_leaving = self._is_over = self._is_reading = self._has_greeted = self.is_lost = False
@@ -94,7 +96,7 @@ class Http2Session:
         self._streams: dict[int, Stream] = {}
         self._next = 1
         self._max_streams = STREAMS_BEFORE_SETTINGS
-        self._out = Outgoing(_GREETING)
+        self._out = Outgoing(_GREETING, sink, outbox)
         self._rest = b""
         self._received_bytes = 0
         self._blocks = Blocks()
@@ -132,14 +134,13 @@ class Http2Session:
             self._sink.abort()
         else:
             self._out.frames.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, h2.NO_ERROR)))
-            self.flush()
+            self._out.write_now()
             self._sink.close()
 
-    def begin(self, stream: Stream, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+    def begin(self, stream: Stream, data: bytes, request: Asked) -> None:
         """Send a request on a stream that carries none, as ``Stream.send``."""
         stream.data = data
-        stream.is_head = is_head
-        stream.keeps_body = keeps_body
+        stream.request = request
         stream.head = NO_HEAD
         stream.events = None
         stream.body_bytes = 0
@@ -156,6 +157,7 @@ class Http2Session:
         stream.was_reused = self.n_answered > 0
         out = self._out
         if data[4] & h2.END_STREAM and len(data) <= h2.DEFAULT_FRAME_BYTES and not out.owes_size_update:
+            out.begun.append(stream)
             out.frames.append(data[:5] + h2.ID.pack(number) + data[5:])
         else:
             out.begin(stream, data)
@@ -172,12 +174,8 @@ class Http2Session:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been collected."""
-        frames = self._out.frames
-        if frames:
-            data = frames[0] if len(frames) == 1 else b"".join(frames)
-            frames.clear()
-            self._sink.write(data)
+        """See to it that what has been collected is written soon."""
+        self._out.post()
 
     # What the shell calls.
 
@@ -236,7 +234,7 @@ class Http2Session:
                 if flags & h2.END_STREAM and stop - start == stream.head.length and not stream.body_bytes:
                     # The usual answer: all of its body in one frame, which is its last.
                     stream.body_bytes = stop - start
-                    if stream.keeps_body:
+                    if stream.request.keeps_body:
                         stream.parts = [data[start:stop]]
                     self._received_bytes += stop - start
                     if self._received_bytes >= WINDOW_STEP:
@@ -269,7 +267,7 @@ class Http2Session:
                 self._take_events(stream, stream.events, data)
             elif stream.body_bytes > MAX_BODY_BYTES:
                 self._fault_stream(stream, h2.CANCEL, failures.TOO_LARGE)
-            elif stream.keeps_body:
+            elif stream.request.keeps_body:
                 stream.parts.append(data)
             if not stream.is_busy:
                 return
@@ -453,7 +451,7 @@ class Http2Session:
 
     def _finish(self, stream: Stream) -> None:
         length = stream.head.length
-        if length != stream.body_bytes and length != UNKNOWN_LENGTH and not stream.is_head:
+        if length != stream.body_bytes and length != UNKNOWN_LENGTH and not stream.request.is_head:
             self._fault_stream(stream, h2.PROTOCOL_ERROR, failures.PROTOCOL)  # §8.1.1
         else:
             self._end(stream.number, stream)
@@ -491,7 +489,7 @@ class Http2Session:
         """A connection error (§5.4.1)."""
         self._is_over = self.is_leaving = True
         self._out.frames.append(h2.frame(h2.GOAWAY, 0, 0, h2.PAIR.pack(0, fault.code) + fault.text.encode()))
-        self.flush()
+        self._out.write_now()
         self._sink.close()
         for stream in list(self._streams.values()):
             is_culprit = fault.failure and stream.number == fault.stream

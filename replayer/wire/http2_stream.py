@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from replayer import failures
-from replayer.wire.heads import NO_HEAD, Head
+from replayer.wire.heads import NO_HEAD, Asked, Head
 from replayer.wire.sse import EventReader, ServerEvent
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ class Stream:
         session: what it is a part of.
         data: what was sent last; number: its stream's.
         parts: of the body, as far as it has come; unsent: what of ``data`` has not found room.
-        is_head, keeps_body: as ``send`` was told.
+        request: what ``send`` was told of it.
         is_refused: the peer did not look at the request that failed last: it is safe to send it again.
         was_reused: the session had carried answers before this request.
         n_sent: requests sent so far.
-        request, intended_ns, actual_ns, is_retry, deadline_ns, is_watched: the owner's.
+        actual_ns: when the request was written.
+        intended_ns, is_retry, deadline_ns, is_watched: the owner's.
     """
 
     __slots__ = (
@@ -73,11 +74,9 @@ class Stream:
         "head",
         "intended_ns",
         "is_busy",
-        "is_head",
         "is_refused",
         "is_retry",
         "is_watched",
-        "keeps_body",
         "n_sent",
         "number",
         "parts",
@@ -96,7 +95,6 @@ class Stream:
         self.parts: list[bytes] = []
         self.events: EventReader | None = None
         self.body_bytes = 0
-        self.is_head = self.keeps_body = False
         self.is_busy = self.is_watched = self.is_retry = self.is_refused = self.was_reused = False
         self.has_answer_bytes = False
         self.n_sent = 0
@@ -123,9 +121,9 @@ class Stream:
         """Whether the last answer leaves the stream's session usable."""
         return not self.session.is_leaving
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+    def send(self, data: bytes, request: Asked) -> None:
         """Send one request as ``http2_frames`` describes it; only while ``session.has_room()``."""
-        self.session.begin(self, data, is_head=is_head, keeps_body=keeps_body)
+        self.session.begin(self, data, request)
 
     def close(self) -> None:
         """Give up what is in flight, without a word to the owner."""

@@ -5,12 +5,11 @@ server that is faster than its client falls asleep after every request; one that
 the answers of one turn of the loop set off is written at the end of that turn: a sixth less CPU a request against
 nginx on a core of its own (docs/performance.md).
 
-No send is hidden by that: ``actual_ns`` is stamped at the write itself, and no more than ``MOST`` requests wait.
+No send is hidden by that: ``actual_ns`` is stamped at the write itself, and no more than ``MOST`` requests wait. Pure.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,40 +18,48 @@ MOST = 64
 
 
 class Outgoing(Protocol):
-    """A connection with a request to write.
+    """A connection with something to write: ``unsent``, which ``write`` takes. It is told when that was."""
 
-    Attributes:
-        unsent: the request; write: takes it.
-        actual_ns: when it was written.
-    """
-
-    unsent: bytes
-    write: Callable[[bytes], None]
     actual_ns: int
+
+    @property
+    def unsent(self) -> bytes:
+        """What is to be written."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """What takes it: the transport's method, without a call between."""
 
 
 class Outbox:
-    """What is to be written; ``call_soon`` is the loop's."""
+    """What is to be written.
 
-    __slots__ = ("_call_soon", "_waiting")
+    Args:
+        call_soon: calls at the end of this turn of the loop.
+        clock: CLOCK_MONOTONIC in ns.
+    """
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+    __slots__ = ("_call_soon", "_clock", "_waiting")
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], int]) -> None:
         self._call_soon = call_soon
+        self._clock = clock
         self._waiting: list[Outgoing] = []
 
     def add(self, outgoing: Outgoing) -> None:
         """Write a request at the end of this turn of the loop, or as soon as there are enough."""
         waiting = self._waiting
-        if not waiting:
-            self._call_soon(self.flush)
         waiting.append(outgoing)
-        if len(waiting) >= MOST:
+        n_waiting = len(waiting)
+        if n_waiting == 1:
+            self._call_soon(self.flush)
+        elif n_waiting == MOST:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
         waiting, self._waiting = self._waiting, []
-        clock = time.monotonic_ns
+        clock = self._clock
         for outgoing in waiting:
             outgoing.actual_ns = clock()
             outgoing.write(outgoing.unsent)

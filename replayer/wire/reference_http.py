@@ -18,7 +18,7 @@ from replayer.reach import ProxySpec
 from replayer.targets import TargetSpec
 from replayer.wire.causes import classify
 from replayer.wire.connect import Phase
-from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Head
+from replayer.wire.heads import NO_HEAD, UNKNOWN_LENGTH, Asked, Head
 from replayer.wire.http1 import MAX_BODY_BYTES, Owner
 from replayer.wire.reference_attempt import ReferenceAttempt
 from replayer.wire.sse import EventReader, EventTooLarge, event_reader
@@ -90,8 +90,9 @@ class ReferenceConnection:
         self._tally.n += 1
         self._owner.connection_opened(self)  # type: ignore[arg-type]  # the same seam
 
-    def send(self, data: bytes, *, is_head: bool, keeps_body: bool) -> None:
+    def send(self, data: bytes, request: Asked) -> None:
         """Send one rendered request; only on a connection that is alive and not busy."""
+        self.request = request
         self.head = NO_HEAD
         self.body = b""
         self.body_bytes = 0
@@ -99,7 +100,7 @@ class ReferenceConnection:
         self.has_answer_bytes = False
         self.is_busy = True
         self.n_sent += 1
-        self._task = self._start(self._exchange(data, keeps_body=keeps_body))
+        self._task = self._start(self._exchange(data, keeps_body=request.keeps_body))
 
     def close(self) -> None:
         """End the connection; the owner of a request in flight hears nothing more of it."""

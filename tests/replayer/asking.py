@@ -13,6 +13,7 @@ import uvloop
 from replayer.reach import Reach
 from replayer.targets import TargetSpec
 from replayer.wire.frames import MAX_MESSAGE_BYTES
+from replayer.wire.heads import NO_HEAD, Head
 from replayer.wire.kinds import WireKind
 from replayer.wire.tally import Tally
 from replayer.wire.wires import Wire, open_wire
@@ -34,6 +35,15 @@ def target_at(port: int, *, scheme: str = "http", host: str = "localhost", via: 
 
 
 @dataclass(slots=True, kw_only=True)
+class Wanted:
+    """Implements ``replayer.wire.heads.Asked``."""
+
+    is_head: bool = False
+    keeps_body: bool = True
+    good_head: Head = NO_HEAD
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a request ended: with an answer, or with a failure class."""
 
@@ -106,7 +116,7 @@ class Asker:
         return outcome
 
     def _send(self, connection: Any, data: bytes, request_s: float) -> None:
-        connection.send(data, is_head=data.startswith(b"HEAD "), keeps_body=True)
+        connection.send(data, Wanted(is_head=data.startswith(b"HEAD ")))
         asyncio.get_running_loop().call_later(request_s, _expire, connection)
 
 

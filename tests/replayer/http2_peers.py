@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from replayer.wire import http2_frames as frames
 from replayer.wire.hpack import encode_field
 from replayer.wire.http2_session import Http2Session
 from replayer.wire.http2_stream import Owner, Stream
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
+from tests.replayer.asking import Wanted
 
 Fields = Sequence[tuple[bytes, bytes]]
 OK: Fields = ((b":status", b"200"), (b"content-type", b"application/json"))
@@ -82,10 +85,18 @@ class Wire:
 class Pair:
     """A session of ours and a library's server, joined in memory; nothing moves but by ``exchange``."""
 
-    def __init__(self, *, owner: Owner | None = None, greets: bool = True, **settings: int) -> None:
+    def __init__(
+        self,
+        *,
+        owner: Owner | None = None,
+        greets: bool = True,
+        outbox: Outbox | None = None,
+        **settings: int,
+    ) -> None:
         self.listener = Listener()
         self.wire = Wire()
-        self.session = Http2Session(owner or self.listener, self.wire)
+        at_once = Outbox(lambda write: write(), time.monotonic_ns)
+        self.session = Http2Session(owner or self.listener, self.wire, outbox or at_once)
         self.server = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding=None, validate_outbound_headers=False)
         )
@@ -103,7 +114,7 @@ class Pair:
     def ask(self, data: bytes = b"", *, is_head: bool = False, keeps_body: bool = True) -> Stream:
         """Send a request on a stream of its own; the server sees it."""
         stream = self.stream()
-        stream.send(data or rendered(), is_head=is_head, keeps_body=keeps_body)
+        stream.send(data or rendered(), Wanted(is_head=is_head, keeps_body=keeps_body))
         self.to_server()
         return stream
 

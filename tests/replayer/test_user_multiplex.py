@@ -14,6 +14,7 @@ from analysis.slots import SecondSlot
 from captures.units import NS_PER_MS, NS_PER_S
 from replayer.plan.records import Plan
 from replayer.wire import http2_frames as frames
+from replayer.wire.outbox import Outbox
 from tests.fakes_port import TARGET, FakePort, plan_of, user_of
 from tests.replayer.http2_peers import OK, Pair
 from tests.replayer.test_user_steps import request, totals
@@ -76,7 +77,8 @@ class Http2Port(FakePort):
         if self.refuse:
             self.after(0, lambda: on_failed(self.refuse))
             return
-        server = Server(self, Pair(owner=owner, greets=False, **self.settings), len(self.servers))
+        outbox = Outbox(lambda write: write(), self.now_ns)
+        server = Server(self, Pair(owner=owner, greets=False, outbox=outbox, **self.settings), len(self.servers))
         self.servers.append(server)
         wire, write = server.pair.wire, server.pair.wire.write
 

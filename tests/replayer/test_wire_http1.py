@@ -18,6 +18,7 @@ from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 from tests.fakes_server import Serve, answering, closed_port, read_head, reset, serving
+from tests.replayer.asking import Wanted
 
 
 class Listener:
@@ -55,7 +56,7 @@ async def connected(port: int, listener: Listener) -> Http1Connection:
     errors: list[BaseException] = []
     dialer = Dialer(loop, Reach(), errors.append)
     spec = TargetSpec(scheme="http", host="127.0.0.1", port=port, addresses=("127.0.0.1",))
-    connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon))
+    connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon, time.monotonic_ns))
     dialer.dial(connection, spec, lambda failure: listener.told.put_nowait(("refused", failure)))
     assert await listener.next() == ("opened", connection) and not errors, errors
     return connection
@@ -65,7 +66,7 @@ async def asked(port: int, *, method: bytes = b"GET") -> tuple[str, Any]:
     """Return what one request on a new connection ended with."""
     listener = Listener()
     connection = await connected(port, listener)
-    connection.send(method + b" / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=method == b"HEAD", keeps_body=True)
+    connection.send(method + b" / HTTP/1.1\r\nHost: x\r\n\r\n", Wanted(is_head=method == b"HEAD"))
     told = await listener.next()
     connection.close()
     return told
@@ -112,7 +113,7 @@ def test_answer_to_head_has_no_body_whatever_its_length_says() -> None:
             listener = Listener()
             connection = await connected(port, listener)
             for _ in range(2):  # The second shows that the parser has forgotten the body it waited for.
-                connection.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=True, keeps_body=True)
+                connection.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", Wanted(is_head=True))
                 kind, _ = await listener.next()
                 assert (kind, connection.head.status, connection.body_bytes) == ("response", 200, 0)
             connection.close()
@@ -168,7 +169,7 @@ def test_refused_connection_is_told_once() -> None:
         dialer = Dialer(loop, Reach(), lambda exc: None)
         spec = TargetSpec(scheme="http", host="127.0.0.1", port=closed_port(), addresses=("127.0.0.1",))
         failures: list[str] = []
-        connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon))
+        connection = Http1Connection(listener, Tally(), Outbox(loop.call_soon, time.monotonic_ns))
         await dialer.dial(connection, spec, failures.append).task
         assert failures == ["connect_refused"]
 
@@ -188,7 +189,7 @@ def test_expired_request_is_a_timeout_although_bytes_drip() -> None:
         async with serving(drip) as port:
             listener = Listener()
             connection = await connected(port, listener)
-            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=False)
+            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Wanted(keeps_body=False))
             await asyncio.sleep(0.1)
             connection.expire(time.monotonic_ns())
             assert await listener.next() == ("failed", "timeout_request")
@@ -231,7 +232,7 @@ def test_event_stream_is_told_event_by_event_and_never_kept(framing: str) -> Non
         async with serving(stream) as port:
             listener = Listener()
             connection = await connected(port, listener)
-            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", is_head=False, keeps_body=True)
+            connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Wanted())
             seen: list[bytes] = []
             while (told := await listener.next())[0] == "events":
                 seen += told[1]

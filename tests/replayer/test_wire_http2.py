@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -20,9 +21,11 @@ from replayer.wire.greeting import greet
 from replayer.wire.http2 import Http2Connection
 from replayer.wire.http2_session import Http2Session
 from replayer.wire.http2_stream import Stream
+from replayer.wire.outbox import Outbox
 from replayer.wire.sse import ServerEvent
 from replayer.wire.tally import Tally
 from tests.fakes_server import Serve, reset, serving
+from tests.replayer.asking import Wanted
 from tests.replayer.http2_peers import rendered
 from tests.replayer.nginx import Nginx, needs_nginx, running_nginx
 
@@ -73,8 +76,14 @@ def target_of(port: int, *, scheme: str = "https") -> TargetSpec:
 async def dialed(target: TargetSpec, ca_file: str | None, listener: Listener, tally: Tally) -> tuple[str, Any]:
     """Return what became of a connection attempt."""
     errors: list[BaseException] = []
-    dialer = Dialer(asyncio.get_running_loop(), Reach(tls=TlsSettings(ca_file=ca_file)), errors.append)
-    dialer.dial(Http2Connection(listener, tally), target, listener.refused, offers=Offers.HTTP2)
+    loop = asyncio.get_running_loop()
+    dialer = Dialer(loop, Reach(tls=TlsSettings(ca_file=ca_file)), errors.append)
+    dialer.dial(
+        Http2Connection(listener, tally, Outbox(loop.call_soon, time.monotonic_ns)),
+        target,
+        listener.refused,
+        offers=Offers.HTTP2,
+    )
     told = await listener.next()
     assert not errors
     return told
@@ -107,7 +116,7 @@ def test_nginx_answers_many_streams_at_once_large_and_small(nginx: Nginx, scheme
             (session.open_stream(), rendered(b"POST", b"/posted", LARGE), (201, b"taken")),
         ]
         for stream, data, _ in asked:
-            stream.send(data, is_head=data[5] not in (0x82, 0x83), keeps_body=True)
+            stream.send(data, Wanted(is_head=data[5] not in (0x82, 0x83)))
         for _ in asked:
             kind, stream = await listener.next()
             assert kind == "response"
@@ -128,7 +137,7 @@ def test_nginx_says_goodbye_after_so_many_requests_and_none_is_lost(nginx: Nginx
         _, session = await dialed(target_of(nginx.port), nginx.ca_file, listener, Tally())
         n_answers = 0
         while session.has_room():
-            session.open_stream().send(rendered(path=b"/short"), is_head=False, keeps_body=True)
+            session.open_stream().send(rendered(path=b"/short"), Wanted())
             kind, stream = await listener.next()
             assert kind == "response" and stream.body == b"short"
             n_answers += 1
@@ -147,7 +156,7 @@ def test_connection_that_is_over_holds_nothing_of_its_user(nginx: Nginx, scheme:
     async def use() -> weakref.ref[Listener]:
         listener = Listener()
         _, session = await dialed(target, nginx.ca_file, listener, Tally())
-        session.open_stream().send(rendered(path=b"/short"), is_head=False, keeps_body=True)
+        session.open_stream().send(rendered(path=b"/short"), Wanted())
         assert (await listener.next())[0] == "response"
         session.close()
         assert (await listener.next())[0] == "closed"
@@ -225,7 +234,7 @@ def test_plaintext_connections_that_break_have_their_class(serve: Serve, failure
         async with serving(serve) as port:
             listener, tally = Listener(), Tally()
             _, session = await dialed(target_of(port, scheme="http"), None, listener, tally)
-            session.open_stream().send(rendered(), is_head=False, keeps_body=True)
+            session.open_stream().send(rendered(), Wanted())
             assert await listener.next() == ("failed", failure)
             assert (await listener.next())[0] == "closed" and tally.n == 0
 
@@ -241,7 +250,7 @@ def test_server_that_never_says_a_word_is_a_timeout_of_the_request() -> None:
             listener = Listener()
             _, session = await dialed(target_of(port, scheme="http"), None, listener, Tally())
             stream = session.open_stream()
-            stream.send(rendered(), is_head=False, keeps_body=True)
+            stream.send(rendered(), Wanted())
             await asyncio.sleep(0.02)
             stream.expire(7)
             assert await listener.next() == ("failed", "timeout_request")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from replayer.wire import http2_frames as frames
 from replayer.wire.http2_session import MAX_BODY_BYTES, MAX_IDLE_CONTROLS
+from tests.replayer.asking import Wanted
 from tests.replayer.http2_peers import OK, Fields, Pair, block_of, rendered, sent_frames
 
 ANSWERED = [("response", (1, 200, b"{}"))]
@@ -69,7 +70,7 @@ def test_first_block_says_that_our_table_stays_empty_and_so_does_one_after_a_sma
     stream = pair.stream()
     for expected in (b"\x20", b"\x82", b"\x20", b"\x82"):
         stream.is_busy = False
-        stream.send(rendered(), is_head=False, keeps_body=False)
+        stream.send(rendered(), Wanted(keeps_body=False))
         assert sent_frames(pair.wire.take())[-1][3][:1] == expected
         if expected == b"\x82":
             pair.feed(frames.settings_frame({frames.HEADER_TABLE_SIZE: 100}))
@@ -128,7 +129,7 @@ def test_peer_may_use_its_table_until_it_has_acknowledged_ours() -> None:
     pair = Pair(greets=False)
     streams = [pair.stream() for _ in range(3)]
     for stream in streams:
-        stream.send(rendered(), is_head=False, keeps_body=True)
+        stream.send(rendered(), Wanted())
     greeting = frames.settings_frame({})
     field = (b"x-trace", b"7")
     from hpack import Encoder

@@ -17,7 +17,7 @@ from tests.commands import ROOT, run_rushhour
 from tests.fakes_server import serving
 from tests.faults.http import gzip_bomb
 from tests.faults.witness import Seen, Witness
-from tests.replayer.asking import AskingWire, Outcome, run, target_at
+from tests.replayer.asking import AskingWire, Outcome, Wanted, run, target_at
 
 _JSON = b'{"id": 7, "price": 101.25}'
 _GZIPPED = gzip.compress(_JSON, mtime=0)
@@ -219,7 +219,7 @@ def test_an_event_stream_is_told_event_by_event(kind: WireKind) -> None:
         async with serving(witness.serve) as port, AskingWire(kind) as wire:
             asker = wire.asker(target_at(port))
             _, connection = await asker.connected()
-            connection.send(b"GET /s HTTP/1.1\r\nHost: shop\r\n\r\n", is_head=False, keeps_body=True)
+            connection.send(b"GET /s HTTP/1.1\r\nHost: shop\r\n\r\n", Wanted())
             events: list[tuple[bytes, bytes, bytes]] = []
             while (told := await asker.next())[0] == "events":
                 events += told[1]
