@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -58,6 +58,7 @@ class RunFacts:
         populations: of a scenario, in its order: ``name``, ``capture``, ``shape``, ``at_end``, ``users``,
             ``concurrent`` (planned, None where nobody knows), ``along`` (routes that only came for their values).
         duration_planned_s: how long the plan takes, 0 where nobody knows.
+        attendance: planned ``arrivals`` within each second and ``users`` at its end, each only where it is known.
         warmup_s: so many seconds from the start on are measured but not judged.
         pushes: kinds of messages that the server pushes: ``route``, ``message``, ``estimator`` (what delivery can be
             measured by, "" where it cannot), ``due_ms`` (one is due so often, 0 where nobody knows).
@@ -77,6 +78,7 @@ class RunFacts:
     dropped_origins: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     duration_planned_s: float = 0.0
+    attendance: Mapping[str, Sequence[int]] = field(default_factory=dict)
     storms: tuple[Mapping[str, Any], ...] = ()
     populations: tuple[Mapping[str, Any], ...] = ()
     warmup_s: int = 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
+from analysis.attendance import attendance_report
 from analysis.baseline import Baseline
 from analysis.calibration import Calibration, calibration_report
 from analysis.comparison import Change, sentence
@@ -80,6 +81,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "pacing": _pacing(run),
         "storms": storm_reports(run),
         "populations": population_reports(run),
+        "attendance": attendance_report(run),
         "verification": _verification(run),
         "representation": representation_report(run),
         "pushes": stream_reports(run),

@@ -28,6 +28,7 @@ from replayer.facts import (
 )
 from replayer.gathering import Gathered, gather
 from replayer.limits import check_limits
+from replayer.load.dry_run import attendance_of
 from replayer.load.populations import PopulationLoad, n_users
 from replayer.load.schedule import LoadOptions
 from replayer.load.storms import Storm, storm_facts
@@ -214,6 +215,7 @@ def _planned_facts(options: ReplayOptions, gathered: Gathered) -> RunFacts:
         dropped_origins=dict(plan.dropped_origins),
         sizes=tuple(size_facts(plan)),
         duration_planned_s=planned_duration_s(plan, populations),
+        attendance=attendance_of(plan, populations),
         populations=tuple(
             population_facts(load, capture=str(own.capture), users=users, along=along)
             for load, own, users, along in zip(

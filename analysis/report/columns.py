@@ -88,6 +88,12 @@ class Columns:
         pairs = zip(self.slots, self.n_seconds, strict=True)
         return [round(slot.gauges.get(name, 0) / max(1, n), 1) for slot, n in pairs]
 
+    def by_second(self, values: Sequence[float]) -> list[float]:
+        """Return the mean over each column of what is known for every second from the start on; 0 after its end."""
+        width = self.width_s
+        pieces = (values[at : at + width] for at in range(0, len(self.slots) * width, width))
+        return [round(sum(piece) / max(1, len(piece)), 1) for piece in pieces]
+
     def heat(self, name: str, limits_ms: Sequence[float] = ()) -> Heat | None:
         """Return the heatmap of a series, None where nothing was timed; limits that are near are within it."""
         return _heat(self.measures(name), limits_ms)

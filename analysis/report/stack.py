@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
+from analysis.attendance import planned_of
 from analysis.report.columns import Columns, Heat
 from analysis.report.markup import Html, tag
 from analysis.report.moments import Moment, marks_of, moments_of
@@ -130,6 +131,9 @@ def _users(stack: Stack) -> None:
     )
     rows = [(name, colour, stack.columns.gauge(gauge)) for name, gauge, colour in gauges]
     rows = [row for row in rows if row[0] == "users" or any(row[2])]
+    planned = planned_of(stack.run, "users")
+    if planned:
+        rows.insert(1, ("users planned", "ink dashed", stack.columns.by_second(planned)))
     scale = counting_scale([value for _, _, values in rows for value in values])
     keys = [stack.key(name, colour, f"{max(values):,.0f} at most", values) for name, colour, values in rows]
     shapes = [line(columns_of(values, scale), colour) for _, colour, values in reversed(rows)]

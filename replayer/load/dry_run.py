@@ -78,11 +78,34 @@ def curve_of(plan: Plan, population: PopulationLoad) -> Curve:
     sums = _Sums()
     for arrival in crowd_arrivals(timings, [population]):
         profile = profiles[arrival.script - first]
-        sums.add(arrival, profile, _end_ns(arrival, profile, population), population)
+        sums.add(arrival, profile, _end_ns(arrival, profile.played_ns, population), population)
     return sums.curve(
         connections=max((profile.connections for profile in profiles), default=1),
         is_closed=population.pacing is Pacing.ASAP,
     )
+
+
+def attendance_of(plan: Plan, populations: Sequence[PopulationLoad]) -> dict[str, list[int]]:
+    """Return by second the planned ``arrivals`` of a run, and the ``users`` at its end if all is as in the recording.
+
+    ``users`` is missing where the target alone decides how long they stay: paced ``asap``, to the end of their scripts.
+    """
+    timings = [timing_of(script) for script in plan.scripts]
+    arrivals: Counter[int] = Counter()
+    changes: Counter[int] = Counter()
+    for population in populations:
+        load = population.load
+        played_ns = [played_duration_ns(timing, speed=load.speed, max_gap_ns=load.max_gap_ns) for timing in timings]
+        for arrival in crowd_arrivals(timings, [population]):
+            end_ns = _end_ns(arrival, played_ns[arrival.script], population)
+            arrivals[arrival.at_ns // NS_PER_S] += 1
+            changes[arrival.at_ns // NS_PER_S] += 1
+            changes[end_ns // NS_PER_S] -= 1
+    n_seconds = min(MAX_SECONDS, max(changes, default=0) + 1)
+    found = {"arrivals": [arrivals[second] for second in range(max(arrivals, default=-1) + 1)]}
+    if all(population.pacing is not Pacing.ASAP or population.at_end is not AtEnd.END for population in populations):
+        found["users"] = list(accumulate(changes[second] for second in range(n_seconds)))
+    return found
 
 
 def add_curves(curves: Sequence[Curve]) -> Curve:
@@ -171,10 +194,10 @@ def _passes(at_ns: int, end_ns: int, profile: _Profile, population: PopulationLo
         start_ns += period_ns
 
 
-def _end_ns(arrival: Arrival, profile: _Profile, population: PopulationLoad) -> int:
+def _end_ns(arrival: Arrival, played_ns: int, population: PopulationLoad) -> int:
     limit_ns = min(arrival.until_ns, population.for_ns)
     if population.at_end is AtEnd.END or limit_ns == NEVER_NS:
-        return min(limit_ns, arrival.at_ns + profile.played_ns)
+        return min(limit_ns, arrival.at_ns + played_ns)
     return limit_ns
 
 

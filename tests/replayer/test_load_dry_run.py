@@ -9,12 +9,13 @@ import pytest
 
 from captures.units import NS_PER_MS, NS_PER_S
 from replayer.load.capacity import REQUESTS_PER_S, Demand, Machine, all_of, warnings_of
-from replayer.load.dry_run import Curve, add_curves, connections_of, curve_of
+from replayer.load.dry_run import Curve, add_curves, attendance_of, connections_of, curve_of
 from replayer.load.populations import PopulationLoad
 from replayer.load.schedule import LoadOptions
 from replayer.load.shapes import Burst, Shape, parse_shape
 from replayer.plan.records import MessageKind, Plan, RequestTemplate, SocketScript, Step, StepKind
 from replayer.user.ending import AtEnd
+from replayer.user.pacing import Pacing
 from tests.fakes_port import plan_of
 
 GET = RequestTemplate(method=b"GET", target=(b"/",), headers=())
@@ -53,6 +54,21 @@ def test_a_script_that_is_played_once_makes_its_own_curve() -> None:
     assert found.messages_out == [0, 0, 2, 0, 0]
     assert found.sockets == [0, 2, 2, 2, 0]
     assert found.messages_in == [0, 20, 20, 20, 0]  # 30 messages in 3 s, of 2 sockets
+
+
+@pytest.mark.parametrize("at_end", list(AtEnd))
+@pytest.mark.parametrize("shape", ["burst", "ramp:3s", "rate:2/s", "stages:2s@4,3s@4,2s@0"])
+def test_what_a_run_stores_as_planned_is_the_curve_of_the_dry_run(shape: str, at_end: AtEnd) -> None:
+    load = LoadOptions(users=4, shape=parse_shape(shape), seed=3)
+    crowd = [PopulationLoad(n_scripts=1, load=load, at_end=at_end, for_ns=7 * NS_PER_S)]
+    drawn, stored = curve_of(PLAN, crowd[0]), attendance_of(PLAN, crowd)
+    assert stored["users"] == drawn.users
+    assert stored["arrivals"] == drawn.arrivals[: len(stored["arrivals"])] and sum(stored["arrivals"]) == 4
+
+
+def test_paced_by_the_target_only_arrivals_are_planned() -> None:
+    crowd = PopulationLoad(n_scripts=1, load=LoadOptions(users=4, shape=Burst()), pacing=Pacing.ASAP)
+    assert attendance_of(PLAN, [crowd]) == {"arrivals": [4]}
 
 
 def test_speed_moves_sends_together_but_not_what_the_server_sends() -> None:
