@@ -19,12 +19,20 @@ _EPILOG = """\b
 Examples:
   rushhour compare runs/new-1 runs/new-2 --base runs/old-1 --base runs/old-2
   rushhour compare runs/new --base runs/old --metric "http p99" --json
+  rushhour compare runs/new --base recording
 """
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("runs", type=_RUN_DIR, metavar="RUN...", nargs=-1, required=True)
-@click.option("--base", type=_RUN_DIR, metavar="DIR", multiple=True, required=True, help="A run of the baseline.")
+@click.option(
+    "--base",
+    type=_RUN_DIR,
+    metavar="DIR",
+    multiple=True,
+    required=True,
+    help="A run of the baseline; or the word recording, for what the browser saw.",
+)
 @click.option("--metric", multiple=True, metavar="SUBJECT", help="What decides, instead of the defaults: http p99.")
 @click.option("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -10,8 +10,9 @@ from typing import Any
 
 from analysis.baseline import COMPARED_STATS, Baseline, compare_runs
 from analysis.comparable import NamedRun, check_comparable, check_ended, check_load
-from analysis.comparison import Change
+from analysis.comparison import Change, Drawn
 from analysis.gates import default_gates
+from analysis.recording import NAME, against_recording
 from analysis.resampling import Chooser
 from analysis.run import Ended, Run, RunFacts, read_run
 from analysis.thresholds import Subject, Threshold, parse_subject
@@ -38,6 +39,8 @@ class Compared:
         for change in (Change.REGRESSED, Change.INCONCLUSIVE, Change.IMPROVED):
             if self.baseline.gated(change):
                 return str(change.value)
+        if any(each.drawn is Drawn.RECORDED for each in self.baseline.comparisons):
+            return str(Change.SHOWN.value)
         return "ok" if self.baseline.gated(Change.OK) else "inconclusive"
 
 
@@ -121,11 +124,17 @@ def compare_directories(runs: Sequence[Path], base: Sequence[Path], *, gated: Se
         CaptureError: a run file is not one.
     """
     ours = read_runs(runs)
-    theirs = _trusted_base(base)
-    warnings = check_comparable(theirs, ours)
-    sides = [each.run for each in theirs], [each.run for each in ours]
-    found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides))
-    baseline = Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
+    if is_recording(base):
+        for each in ours:
+            check_ended(each)
+            check_load(ours, each)
+        baseline = against_recording([each.run for each in ours], gated)
+    else:
+        theirs = _trusted_base(base)
+        warnings = check_comparable(theirs, ours)
+        sides = [each.run for each in theirs], [each.run for each in ours]
+        found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides))
+        baseline = Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
     invalid = tuple(f"{each.name}: {why}" for each in ours for why in distrust(each.run))
     return Compared(baseline=baseline, runs=tuple(ours), invalid=invalid)
 
@@ -137,7 +146,8 @@ def check_baseline(base: Sequence[Path], facts: RunFacts) -> None:
         ConfigError: which run of it, and why.
         CaptureError: a run file is not one.
     """
-    check_load(_trusted_base(base), NamedRun(name="this run", run=Run(facts=facts)))
+    if not is_recording(base):
+        check_load(_trusted_base(base), NamedRun(name="this run", run=Run(facts=facts)))
 
 
 def baseline_for(run: Run, directory: Path, base: Sequence[Path], thresholds: Sequence[Threshold]) -> Baseline | None:
@@ -150,12 +160,26 @@ def baseline_for(run: Run, directory: Path, base: Sequence[Path], thresholds: Se
     """
     if not base or run.end is None or run.damage or run.end.ended is not Ended.FINISHED:
         return None
+    own = [threshold.subject for threshold in thresholds if threshold.limit.factor is not None]
+    if is_recording(base):
+        return against_recording([run], own)
     theirs = _trusted_base(base)
     warnings = check_comparable(theirs, [NamedRun(name=str(directory), run=run)])
-    own = [threshold.subject for threshold in thresholds if threshold.limit.factor is not None]
     sides = [each.run for each in theirs], [run]
     found = compare_runs(*sides, make_chooser, gated=() if own else default_gates(*sides), also=own)
     return Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
+
+
+def is_recording(base: Sequence[Path]) -> bool:
+    """Return whether the recording itself is meant.
+
+    Raises:
+        ConfigError: it is, and runs beside it.
+    """
+    is_meant = any(str(path) == NAME and not path.exists() for path in base)
+    if is_meant and len(base) > 1:
+        raise ConfigError(f"the {NAME} is one baseline, and runs are another", "name the one or the others")
+    return is_meant
 
 
 def _trusted_base(base: Sequence[Path]) -> list[NamedRun]:

@@ -55,6 +55,7 @@ class Drawn(Enum):
     USERS = "users of one run"
     SECONDS = "seconds of one run"
     ANSWERS = "answers"
+    RECORDED = "the recording"
     NOTHING = "nothing"
 
 
@@ -216,6 +217,11 @@ def newcombe_interval(base: tuple[int, int], runs: tuple[int, int]) -> tuple[flo
 
 def sentence(known: Comparison) -> str:
     """Say it: ``http p95 212 ms vs 176 ms: +20% (95% CI +11%..+31%, 5 vs 5 runs) REGRESSED (limit +20% and +5 ms)``."""
+    if known.drawn is Drawn.RECORDED and known.change is not None:
+        ours, theirs = _value(known.run_value, known.unit), _value(known.base_value, known.unit)
+        return (
+            f"{known.subject} {ours}, {theirs} when it was recorded: {_change(known.change, known.unit)} ({known.note})"
+        )
     values = f"{_value(known.run_value, known.unit)} vs {_value(known.base_value, known.unit)}"
     sides = f"{len(known.runs)} vs {len(known.base)} runs"
     interval = "no interval, "

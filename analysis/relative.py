@@ -1,7 +1,8 @@
 """A threshold whose limit is a baseline's value times a factor. Pure.
 
 A time whose limit is an upper one of at least the baseline is decided as every comparison is, with the factor for
-tolerance: the interval counts, not only the value. Everything else is held against factor × baseline.
+tolerance: the interval counts, not only the value. Everything else, and everything where the recording is the
+baseline, is held against factor × baseline.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analysis.baseline import Baseline
-from analysis.comparison import FLOOR_MS, Change, Comparison, decide_time
+from analysis.comparison import FLOOR_MS, Change, Comparison, Drawn, decide_time
 from analysis.evaluate import Confidence, Evidence, Outcome, Result, evaluate, no_data
 from analysis.series import Unit
 from analysis.thresholds import Threshold
@@ -33,7 +34,8 @@ def evaluate_relative(
     if compared.base_value is None:
         return no_data(threshold, compared.note or "the baseline measured none")
     resolved = replace(threshold, limit=replace(threshold.limit, value=factor * compared.base_value))
-    if threshold.limit.unit is not Unit.MS or not threshold.op.is_upper or factor < 1:
+    has_interval = compared.drawn is not Drawn.RECORDED and threshold.limit.unit is Unit.MS
+    if not has_interval or not threshold.op.is_upper or factor < 1:
         plain = replace(resolved, limit=replace(resolved.limit, factor=None))
         return replace(evaluate(plain, evidence, strict=strict), threshold=resolved)
     floor = FLOOR_MS if threshold.floor_ms is None else threshold.floor_ms

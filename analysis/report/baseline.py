@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from analysis.comparison import Drawn
 from analysis.report.text import plural, printable
 
 _STYLES = {
@@ -30,10 +31,12 @@ def render_comparisons(baseline: dict[str, Any], console: Console) -> None:
     if not comparisons:
         return
     console.print()
-    console.print(Text(f"baseline of {plural(len(baseline['runs']), 'run')}", "dim"))
+    is_recording = any(each["drawn"] == Drawn.RECORDED.value for each in comparisons)
+    head = "against the recording" if is_recording else f"baseline of {plural(len(baseline['runs']), 'run')}"
+    console.print(Text(head, "dim"))
     gated = [each for each in comparisons if each["is_gated"]]
     others = [each for each in comparisons if not each["is_gated"]]
-    changed = [each for each in others if each["outcome"] not in ("ok", "shown")]
+    changed = others if is_recording else [each for each in others if each["outcome"] not in ("ok", "shown")]
     for each in (*gated, *changed[:_MOST_ROWS]):
         style = _STYLES[each["outcome"]] if each["is_gated"] else "dim"
         console.print(Text.assemble(("  ", style), (printable(each["sentence"], 400), style)), soft_wrap=True)
@@ -52,7 +55,8 @@ def render_compared(verdict: str, baseline: dict[str, Any], console: Console, *,
     style = _STYLES.get(verdict, "bold magenta")
     gated = [each for each in baseline["comparisons"] if each["is_gated"]]
     found = [*invalid, *(each["sentence"] for each in gated if each["outcome"] == verdict)]
-    head = printable(found[0], 400) if found else "nothing was measured that decides"
+    usual = "nothing decides against the recording" if verdict == "shown" else "nothing was measured that decides"
+    head = printable(found[0], 400) if found else usual
     console.print(Text.assemble((verdict.upper(), style), f"  {head}"), soft_wrap=True)
     for sentence in invalid[1:]:
         console.print(Text(f"  {printable(sentence)}"), soft_wrap=True)

@@ -7,9 +7,11 @@ Source: https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-referen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from analysis.comparison import Drawn
 from analysis.report.text import (
     format_count,
     format_instant,
@@ -34,7 +36,9 @@ _CHANGES = {"regressed": "❌", "ok": "✅", "improved": "🚀", "inconclusive":
 _MOST_REASONS = 10
 _MOST_ROWS = 100
 _MOST_CHANGES = 20
-_STRUCTURE = frozenset("\\`*_{}[]<>()#+!|&~^$\"'@=")
+_STRUCTURE = frozenset("\\`*_{}[]<>#!|&~^$@")
+_LIST = re.compile(r"([+\-=]|\d+[.)])")
+"""What makes a list or a heading of a line that begins with it."""
 _WORD_JOINER = "\u2060"
 
 
@@ -59,7 +63,11 @@ def render_markdown(summary: dict[str, Any]) -> str:
 def text(value: object, limit: int = 400) -> str:
     """Return a text that shows as it is, whatever it holds: no markup, link, mention or reference."""
     shown = printable(value, limit)
-    return "".join(_escaped(char) for char in shown).replace("://", "&#58;//").replace("www.", "www&#46;")
+    begins = _LIST.match(shown)
+    n_plain = begins.end() - 1 if begins else 0
+    inside = "".join(map(_escaped, shown[:n_plain])) + (f"&#{ord(shown[n_plain])};" if begins else "")
+    inside += "".join(map(_escaped, shown[n_plain + bool(begins) :]))
+    return inside.replace("://", "&#58;//").replace("www.", "www&#46;")
 
 
 def _escaped(char: str) -> str:
@@ -132,11 +140,13 @@ def _not_calibrated(expressions: Sequence[str]) -> str:
 def _baseline(baseline: dict[str, Any]) -> str:
     gated = [each for each in baseline["comparisons"] if each["is_gated"]]
     others = [each for each in baseline["comparisons"] if not each["is_gated"]]
-    changed = [each for each in others if each["outcome"] not in ("ok", "shown")]
+    is_recording = any(each["drawn"] == Drawn.RECORDED.value for each in others)
+    changed = others if is_recording else [each for each in others if each["outcome"] not in ("ok", "shown")]
     if not gated and not others:
         return ""
     sentences = [f"{_CHANGES[each['outcome']]} {text(each['sentence'])}" for each in (*gated, *changed)]
-    head = f"**Against a baseline of {plural(len(baseline['runs']), 'run')}**"
+    of_runs = f"a baseline of {plural(len(baseline['runs']), 'run')}"
+    head = f"**Against {'the recording' if is_recording else of_runs}**"
     return "\n".join([head, "", *_bullets(sentences, _MOST_CHANGES)])
 
 

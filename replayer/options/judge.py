@@ -31,7 +31,7 @@ JUDGE_SETTINGS = (
         type=FILE,
         multiple=True,
         metavar="RUN_DIR",
-        help="Runs to compare with; alone it fails what has become slower or fails more.",
+        help="A run to compare with, or the word recording; alone it fails what has become slower or fails more.",
     ),
     setting(
         "--strict", is_flag=True, help="Samples that leave it open: inconclusive; a value without a source: exit 2."
