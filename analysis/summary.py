@@ -13,6 +13,7 @@ from analysis.attendance import attendance_report
 from analysis.baseline import Baseline
 from analysis.calibration import Calibration, calibration_report
 from analysis.comparison import Change, sentence
+from analysis.compression import compression_notes
 from analysis.delivery import stream_reports
 from analysis.evaluate import Outcome, Result
 from analysis.failures import failure_reports
@@ -91,7 +92,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "calibration": calibration,
         "dropped_origins": dict(facts.dropped_origins),
         "counts": dict(sorted(counts.items())),
-        "notes": [*facts.notes, *_warmup(run), *_handshakes(counts), *(run.end.notes if run.end else ())],
+        "notes": [*facts.notes, *_warmup(run), *_of_connections(run, counts)],
         "complete": run.is_complete,
     }
 
@@ -121,9 +122,10 @@ def _warmup(run: Run) -> list[str]:
     return [f"the first {warmup_s} s were a warm-up: measured, not judged"] if warmup_s else []
 
 
-def _handshakes(counts: Mapping[str, int]) -> list[str]:
+def _of_connections(run: Run, counts: Mapping[str, int]) -> list[str]:
     n_full, n_resumed = counts.get("tls_full", 0), counts.get("tls_resumed", 0)
-    return [f"{n_full + n_resumed} TLS handshakes, {n_resumed} of them resumed"] if n_full + n_resumed else []
+    said = [f"{n_full + n_resumed} TLS handshakes, {n_resumed} of them resumed"] if n_full + n_resumed else []
+    return [*said, *compression_notes(run, counts), *(run.end.notes if run.end else ())]
 
 
 def _reasons_of_limit(run: Run) -> list[str]:
@@ -204,12 +206,13 @@ def _times_ms(times: Distribution) -> dict[str, float | None]:
 
 
 def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
-    n_worker_seconds = sum(len(workers) for workers in run.workers.values())
+    # The last second of a run is seldom a whole one.
+    worker_s = sum(len(who) * min(1.0, max(0.0, run.duration_s - second)) for second, who in run.workers.items())
     return {
         "lag_ms": _lag_ms(run.judged.lag),
         "loop_ms": _lag_ms(run.judged.loop),
         "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
-        "cpu_ratio": round(run.whole.cpu_ns / 1e9 / n_worker_seconds, 4) if n_worker_seconds else 0.0,
+        "cpu_ratio": round(run.whole.cpu_ns / 1e9 / worker_s, 4) if worker_s else 0.0,
         "valid": not verdict.invalid,
         "limit_ms": verdict.lag_limit_ms,
         "invalid": list(verdict.invalid),

@@ -103,7 +103,7 @@ class FakeSocket:
         self.target, self.headers = target, headers
         self.set_cookies: list[bytes] = []
         self.sent: list[bytes] = []
-        self.opened = self.silenced = self.was_reset = False
+        self.opened = self.silenced = self.was_reset = self.is_deflated = False
         self.close_code = 0
         self.failure = ""
 

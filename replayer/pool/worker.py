@@ -192,6 +192,7 @@ class Worker:
             seat=self._seat,
         )
         self._has_begun = True
+        self._cpu_ns = time.process_time_ns()  # What came before was preparation.
         self._meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         if assignment.storms:
             self._arm_storms(assignment, runs)

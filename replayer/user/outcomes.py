@@ -95,6 +95,8 @@ class Outcomes:
     def _judge_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
         head, expectation = connection.head, request.step.expectation
         cookies: list[tuple[bytes, bytes]] = []
+        if head.content_encoding:
+            self._run.meter.count("answers_compressed")
         if head.set_cookies:
             cookies = self.memory.take_cookies(request.step, head.set_cookies, end_ns)
         mismatch = "" if head is request.good_head else check_head(expectation, head.status, head.content_type)

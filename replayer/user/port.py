@@ -66,6 +66,10 @@ class SocketConnection(Protocol):
     set_cookies: list[bytes]
     failure: str
 
+    @property
+    def is_deflated(self) -> bool:
+        """Whether permessage-deflate was agreed on."""
+
     def send(self, data: bytes, *, is_text: bool) -> None:
         """Send one message."""
 

@@ -273,6 +273,9 @@ class UserSocket:
             self._comeback.opened(connection.set_cookies, end_ns)
             return
         step, intended_ns, actual_ns = self._connect
+        request = self._user.script.steps[step].request
+        if request is not None and request.offers_deflate and not connection.is_deflated:
+            self._run.meter.count("deflate_refused")
         self._user.take_handshake(step, connection.set_cookies, intended_ns, actual_ns, end_ns)
         self._user.finish(step, end_ns)
 

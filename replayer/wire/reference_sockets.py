@@ -92,6 +92,11 @@ class ReferenceSocket:
         """Tell whether messages can be sent."""
         return self._is_open
 
+    @property
+    def is_deflated(self) -> bool:
+        """Whether permessage-deflate was agreed on."""
+        return self._socket is not None and bool(self._socket.protocol.extensions)
+
     def close(self, code: int) -> None:
         """Begin the close handshake; ``socket_closed`` follows. While connecting, give up without a word."""
         if self._socket is None:

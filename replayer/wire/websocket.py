@@ -180,6 +180,11 @@ class WebSocketConnection(asyncio.Protocol):
         """Tell whether messages can be sent."""
         return self._state == _OPEN
 
+    @property
+    def is_deflated(self) -> bool:
+        """Whether permessage-deflate was agreed on."""
+        return self._deflate is not None
+
     def close(self, code: int) -> None:
         """Begin the close handshake; ``socket_closed`` follows. A code that may not be sent is left out (1005).
 

@@ -155,6 +155,8 @@ def test_what_the_server_pushed_is_compared_but_is_nobodys_step() -> None:
 def test_cpu_is_a_share_of_a_core_per_worker() -> None:
     some = [a_slot(worker=worker, second=second) for worker in range(2) for second in range(5)]
     assert a_summary(a_run(some))["generator"]["cpu_ratio"] == 0.1
+    short = RunEnd(duration_s=4.5, ended=Ended.FINISHED)
+    assert a_summary(a_run(some, end=short))["generator"]["cpu_ratio"] == round(1.0 / 9, 4)
 
 
 def test_the_first_reason_is_the_headline() -> None:

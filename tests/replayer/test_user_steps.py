@@ -181,6 +181,7 @@ def test_body_that_cannot_be_decoded_is_a_mismatch_and_no_error_of_ours() -> Non
     port = FakePort(answer=lambda data, connection: Reply(body=b"no gzip", content_encoding=b"gzip"))
     slot = played(plan_of(*LOGIN, slots=TOKEN_SLOTS), port)
     assert slot.measures[("http", (("kind", "api"), ("route", "route 0")))].mismatches == {"json": 1}
+    assert slot.counts["answers_compressed"] == 1
 
 
 def test_body_with_a_slot_has_the_length_of_what_is_sent() -> None:
@@ -323,11 +324,11 @@ PONG = Responder(
 )
 
 
-def socket_plan(**socket: object) -> Plan:
+def socket_plan(*, offers_deflate: bool = False, **socket: object) -> Plan:
     def step(index: int, kind: StepKind, at_ms: int, **more: object) -> Step:
         return Step(index=index, kind=kind, route=0, origin=0, at_ns=at_ms * MS, socket=0, **more)  # type: ignore[arg-type]
 
-    handshake = RequestTemplate(method=b"GET", target=(b"/ws",), headers=())
+    handshake = RequestTemplate(method=b"GET", target=(b"/ws",), headers=(), offers_deflate=offers_deflate)
     steps = (
         step(0, StepKind.CONNECT, 0, request=handshake),
         step(
@@ -353,6 +354,15 @@ def socket_plan(**socket: object) -> Plan:
     )
     script = SocketScript(route=0, connect=0, discriminator=("type",), responders=(PONG,), **socket)  # type: ignore[arg-type]
     return plan_of(*steps, slots=(Slot(name="ping", kind=SlotKind.EXTRACTED),), sockets=(script,), kinds=KINDS)
+
+
+@pytest.mark.parametrize("offers_deflate", [True, False])
+def test_a_socket_that_comes_without_the_recorded_compression_is_counted(offers_deflate: bool) -> None:
+    port = FakePort()
+    user = user_of(socket_plan(offers_deflate=offers_deflate), port)
+    user.start(port.clock_ns)
+    port.play()
+    assert user._run.meter.take_slot(0, {}, 0).counts.get("deflate_refused", 0) == offers_deflate
 
 
 def test_reply_is_paired_by_its_id_and_heartbeats_are_answered() -> None:
