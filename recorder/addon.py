@@ -142,6 +142,8 @@ class Recorder:
         if last is not None and last.word is Word.ENDED:
             for line in told(last.counts, last.left_out, ctx.options.rushhour_out):
                 logger.info(line)
+        elif self._writer is not None and self._writer.is_busy:
+            logger.info("%s is still being gone over again; that ends by itself", ctx.options.rushhour_out)
 
     def _writer_ended(self, text: str) -> None:
         """The writer's process is gone while the proxy works on; runs in a thread of its own."""

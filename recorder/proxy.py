@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ from recorder.status import Status, Word
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 45.0
 STOP_TIMEOUT_S = 60.0
+POLL_S = 1.0
 KILL_TIMEOUT_S = 5.0
 _ATTEMPTS = 3
 _LOG_TAIL_BYTES = 2000
@@ -74,6 +76,7 @@ class Proxy:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._lifeline_fd = -1
+        self._heard_s = 0.0
         self.ports: tuple[int, ...] = ()
 
     @property
@@ -148,8 +151,14 @@ class Proxy:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
                 break
-        self._reader.join(STOP_TIMEOUT_S)
+        self._await_writer(self._reader)
         self._process = None
+
+    def _await_writer(self, reader: threading.Thread) -> None:
+        """The writer may have a long capture to go over again; it tells its counts meanwhile."""
+        self._heard_s = time.monotonic()
+        while reader.is_alive() and time.monotonic() - self._heard_s < STOP_TIMEOUT_S:
+            reader.join(POLL_S)
 
     def _command(self, status_fd: int, lifeline_fd: int) -> list[str]:
         options = self._options
@@ -197,6 +206,7 @@ class Proxy:
     def _read_status(self, fd: int) -> None:
         with open(fd, "rb") as lines:
             for line in lines:
+                self._heard_s = time.monotonic()
                 status = Status.from_line(line)
                 if status.word is Word.SEALED and not self._is_ready.is_set():
                     self._refusal = status.text

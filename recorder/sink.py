@@ -61,9 +61,12 @@ class Sink:
 
     def tick(self) -> None:
         """Seal by age, and tell the counts now and then."""
-        now_ns = time.monotonic_ns()
         if self._writer is not None:
-            self._writer.tick(now_ns)
+            self._writer.tick(time.monotonic_ns())
+        self._tell_counts()
+
+    def _tell_counts(self) -> None:
+        now_ns = time.monotonic_ns()
         if now_ns - self._told_ns >= STATUS_EVERY_NS:
             self._told_ns = now_ns
             tell(self._status_fd, self._status(Word.COUNTS))
@@ -116,7 +119,8 @@ class Sink:
         if redactor.n_late:
             try:
                 for path in paths:
-                    go_over_again(path, redactor, early=early if path == paths[-1] else "")
+                    why = early if path == paths[-1] else ""
+                    go_over_again(path, redactor, early=why, on_event=self._tell_counts)
                 redactor.censor.known.n_late = 0
             except RushhourError:
                 # There is no room for a second copy: what stands in clear is counted, and told.

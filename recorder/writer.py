@@ -52,6 +52,11 @@ class Writer:
         if self._status_fd >= 0:
             tell(self._status_fd, Status(word=word, text=text), wait_s=TELL_TIMEOUT_S)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has not ended."""
+        return self._watch.is_alive()
+
     def wait(self) -> None:
         """Wait for the writer to seal the capture, after its input was closed."""
         self._watch.join(END_TIMEOUT_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,42 +60,47 @@ def redacted_events(reader: Reader, redactor: Redactor) -> Iterator[Event]:
     yield from redactor.finish()
 
 
-def go_over_again(path: Path, redactor: Redactor, *, early: str = "") -> None:
+def go_over_again(
+    path: Path, redactor: Redactor, *, early: str = "", on_event: Callable[[], object] = lambda: None
+) -> None:
     """Replace, in a capture that this redactor made, what it knew too late to be secret.
 
     Where there is no room beside it, the copy is made in the directory for temporary files and put back.
 
     Args:
         early: why the capture ended early, where it may not say so itself.
+        on_event: called for each event: a long capture takes its time.
 
     Raises:
         ConfigError: there is no room; the capture stays as it was.
     """
     try:
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        with _fresh_copy(path, fresh, redactor, early):
+        with _fresh_copy(path, fresh, redactor, early, on_event):
             os.replace(fresh, path)
     except ConfigError:
-        _go_over_elsewhere(path, redactor, early)
+        _go_over_elsewhere(path, redactor, early, on_event)
 
 
-def _go_over_elsewhere(path: Path, redactor: Redactor, early: str) -> None:
+def _go_over_elsewhere(path: Path, redactor: Redactor, early: str, on_event: Callable[[], object]) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="rushhour-") as directory:
             fresh = Path(directory) / "copy"
-            with _fresh_copy(path, fresh, redactor, early):
+            with _fresh_copy(path, fresh, redactor, early, on_event):
                 _put_back(fresh, path)
     except OSError as exc:
         raise ConfigError(f"{path} cannot be gone over again: {exc.strerror}", "make room") from exc
 
 
 @contextmanager
-def _fresh_copy(path: Path, fresh: Path, redactor: Redactor, early: str) -> Iterator[None]:
+def _fresh_copy(
+    path: Path, fresh: Path, redactor: Redactor, early: str, on_event: Callable[[], object]
+) -> Iterator[None]:
     counts = redactor.censor.counts.copy()
     try:
         with open_capture(path) as reader:
             early_end = reader.early_end or ((0, early) if early else None)
-            _copy(reader, str(fresh), redactor, facts=_facts(reader), is_new=False, early_end=early_end)
+            _copy(reader, str(fresh), redactor, _facts(reader), early_end=early_end, on_event=on_event)
     finally:
         redactor.censor.counts = counts
     try:
@@ -161,17 +166,18 @@ def _write(reader: Reader, out: str, redactor: Redactor) -> None:
         "sources": [{"path": Path(reader.path).name, "sha256": sha256_of(reader.path)}],
     }
     edits = [*history, step] if isinstance(history, list) else [step]
-    _copy(reader, out, redactor, facts=redactor.facts({**facts, "edits": edits}), is_new=True)
+    _copy(reader, out, redactor, redactor.facts({**facts, "edits": edits}), is_new=True)
 
 
 def _copy(
     reader: Reader,
     out: str,
     redactor: Redactor,
-    *,
     facts: dict[str, object],
-    is_new: bool,
+    *,
+    is_new: bool = False,
     early_end: tuple[int, str] | None = None,
+    on_event: Callable[[], object] = lambda: None,
 ) -> None:
     t_ns = 0
     writer = CaptureWriter(out, facts=facts, anchor=reader.anchor)
@@ -180,6 +186,7 @@ def _copy(
             for event in redacted_events(reader, redactor):
                 if is_new and event.type is EventType.NOTE and event.fields["name"] == NOTE:
                     continue
+                on_event()
                 t_ns = max(t_ns, event.t_ns)
                 writer.add(event.type, event.t_ns, event.connection, event.exchange, **event.fields)
             if is_new:

@@ -28,7 +28,9 @@ _WORD_BYTES = 4
 _BLANKED = bytes(byte if chr(byte).isalnum() and byte < 128 else 0x20 for byte in range(256))
 _GRAM = 6
 _MAX_REMEMBERED_BYTES = 64
-_MAX_SEEN = 200_000
+_MAX_SEEN = 400_000
+"""Words noted, about 40 MiB; beyond that, whatever becomes known may have gone by."""
+_MAX_CLEAN = 50_000
 
 
 class _Needle(NamedTuple):
@@ -42,7 +44,7 @@ class Known:
     """The values known as secret.
 
     Attributes:
-        n_late: values that stood in a text which had been passed on before they were known.
+        n_late: values that stood, or may have stood, in a text which had been passed on before they were known.
         generation: grows with every value learned; what was found clean before may not be any more.
     """
 
@@ -92,10 +94,14 @@ class Known:
 
     def places(self, text: bytes) -> list[tuple[int, int, bytes]]:
         """Return where known values stand (start, end, what to put there), in order and without overlap."""
-        words = _words_of(text)
-        long = [word for word in words if len(word) >= GLUED_BYTES]
-        if self._by_word.keys().isdisjoint(words) and not self._has_glued(long):
-            self._note(words)
+        words = set(_words_of(text)) - self._clean
+        if not words:
+            return []
+        is_there = not self._by_word.keys().isdisjoint(words) or self._has_glued(words)
+        # What stands beside a known value was passed on in clear too.
+        self._note(words)
+        if not is_there:
+            self._remember(words)
             return []
         found = sorted(self._matches(text), key=lambda place: (place[0], -place[1]))
         kept: list[tuple[int, int, bytes]] = []
@@ -111,34 +117,39 @@ class Known:
         self.n_late = n_late
 
     def _check_late(self, word: bytes) -> None:
-        if hash(word) in self._seen:
+        if hash(word) in self._seen or len(self._seen) >= _MAX_SEEN:
             self.n_late += 1
             self._seen.discard(hash(word))
 
-    def _note(self, words: list[bytes]) -> None:
-        """Remember words, but for those of a language and short numbers: these may stand anywhere."""
+    def _note(self, words: set[bytes]) -> None:
+        """Note words, but for those of a language and short numbers: these may stand anywhere."""
         if len(self._seen) < _MAX_SEEN:
             self._seen.update(
                 [
                     hash(word)
                     for word in words
-                    if (len(word) >= GLUED_BYTES or not word.isdigit())
+                    if (len(word) >= GLUED_BYTES or not (word.isdigit() or len(word) < _WORD_BYTES))
                     and not (word.isalpha() and (word.islower() or word.istitle() or word.isupper()))
+                    and word not in self._by_word
                 ]
             )
 
-    def _has_glued(self, words: list[bytes]) -> bool:
-        if self._clean.issuperset(words):
-            return False
-        for word in words:
-            if word not in self._clean:
-                if any(word[at : at + _GRAM] in self._by_gram for at in range(len(word) - _GRAM + 1)):
-                    return True
-                if len(word) <= _MAX_REMEMBERED_BYTES:
-                    self._clean.add(word)
-        if len(self._clean) > _MAX_SEEN:
+    def _remember(self, words: set[bytes]) -> None:
+        """Remember words that hold nothing: most of a message's words stood in those before."""
+        if len(self._clean) > _MAX_CLEAN:
             self._clean.clear()
-        return False
+        self._clean.update([word for word in words if len(word) <= _MAX_REMEMBERED_BYTES])
+
+    def _has_glued(self, words: set[bytes]) -> bool:
+        grams = self._by_gram
+        if not grams:
+            return False
+        return any(
+            word[at : at + _GRAM] in grams
+            for word in words
+            if len(word) >= GLUED_BYTES
+            for at in range(len(word) - _GRAM + 1)
+        )
 
     def _matches(self, text: bytes) -> Iterator[tuple[int, int, bytes]]:
         for start, word in _words(text):
@@ -161,10 +172,8 @@ class Known:
 
 
 def _words_of(text: bytes) -> list[bytes]:
-    """The words of a text, escapes among them; where it has none, there is a faster way."""
-    if b"%" in text or b"\\" in text:
-        return _WORD.findall(text)
-    return [word for word in text.translate(_BLANKED).split() if len(word) >= _WORD_BYTES]
+    """The words of a text, escapes and short ones among them; where it has no escape, there is a faster way."""
+    return _WORD.findall(text) if b"%" in text or b"\\" in text else text.translate(_BLANKED).split()
 
 
 def _telling_word(text: bytes) -> tuple[int, bytes] | None:

@@ -78,7 +78,9 @@ def test_where_no_copy_can_be_made_beside_it_one_is_made_elsewhere_and_put_back(
     redactor = recorded_in_clear(path)
     (tmp_path / f".{path.name}.{os.getpid()}").mkdir()
     before = path.stat().st_ino
-    go_over_again(path, redactor, early="No space left on device")
+    seen: list[None] = []
+    go_over_again(path, redactor, early="No space left on device", on_event=lambda: seen.append(None))
+    assert len(seen) > 1, "who waits hears that something happens"
     assert first_message(path) == b"my dog is called stand-in42 too" and path.stat().st_ino == before
     with open_capture(path) as reader:
         assert reader.early_end == (0, "No space left on device")

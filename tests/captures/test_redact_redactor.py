@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from captures.records import Event, EventType, Exchange
 from captures.redact.inputs import Input, column_of, identities_csv, inputs_in, placeholder
+from captures.redact.known import Known
 from captures.redact.policy import Policy
 from captures.redact.policy_file import load_policy
 from captures.redact.redactor import Redactor
@@ -190,14 +191,35 @@ def test_a_body_whose_end_never_came_is_still_redacted(path: Path) -> None:
 
 def test_a_secret_that_was_known_too_late_is_taken_out_of_the_file_again(path: Path) -> None:
     with Tape(path) as tape:
-        tape.exchange(json.dumps({"thing": TOKEN}).encode(), "application/json", "", is_request=False)
+        tape.exchange(f"<p>{TOKEN}</p>".encode(), "text/html", "", is_request=False)
         tape.ask("/a", authorization=f"Bearer {TOKEN}")
+        assert tape.sink._redactor is not None and tape.sink._redactor.n_late
     first, second = recorded(path)
-    made = json.loads(first.response_body.data)["thing"]
+    made = first.response_body.data.decode()[3:-4]
     assert made != TOKEN
     assert dict(second.request_headers)[b"authorization"].decode() == f"Bearer {made}"
     assert TOKEN.encode() not in path.read_bytes()
     assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_late_secret_that_stood_beside_a_known_one_is_found_too(path: Path) -> None:
+    known, late = TOKEN, TOKEN[::-1]
+    with Tape(path) as tape:
+        tape.ask("/a", authorization=f"Bearer {known}")
+        tape.exchange(f"<p>{known} and {late}</p>".encode(), "text/html", "", is_request=False)
+        tape.ask("/a", authorization=f"Bearer {late}")
+    _, page, _ = recorded(path)
+    assert page.response_body.data.startswith(b"<p>") and late.encode() not in page.response_body.data
+
+
+def test_where_not_every_word_could_be_noted_a_find_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("captures.redact.known._MAX_SEEN", 3)
+    known = Known()
+    known.learn(b"first-secret-1a2b", b"first-standin-9z8y")
+    assert known.n_late == 0
+    known.places(b"w0rd1 w0rd2 w0rd3 w0rd4 w0rd5")
+    known.learn(b"second-secret-3c4d", b"second-standin-7x6w")
+    assert known.n_late > 0
 
 
 def test_names_that_only_sound_secret_are_left_alone(path: Path) -> None:

@@ -184,16 +184,21 @@ def test_words_are_not_random() -> None:
     assert not any(is_random(word) for word in (b"internationalization", b"get-user-settings-page", b"/static/app.js"))
 
 
+def _long(words: list[bytes]) -> list[bytes]:
+    """Words that a needle may be filed under."""
+    return [word for word in words if len(word) >= known._WORD_BYTES]
+
+
 @given(text=st.text(alphabet="0123456789 -AZa.\\%", max_size=80).map(str.encode))
 def test_the_fast_looks_miss_nothing_that_the_patterns_find(text: bytes) -> None:
     if detect._CARD.search(text):
         assert detect.may_hold_card(text)
     if detect._IBAN.search(text):
         assert detect.may_hold_iban(text)
-    assert known._words_of(text) == known._WORD.findall(text)
+    assert _long(known._words_of(text)) == _long(known._WORD.findall(text))
 
 
 @pytest.mark.parametrize("byte", range(256))
 def test_a_word_ends_at_the_same_bytes_in_the_fast_way(byte: int) -> None:
     text = b"abcd" + bytes([byte]) + b"1234"
-    assert known._words_of(text) == known._WORD.findall(text)
+    assert _long(known._words_of(text)) == _long(known._WORD.findall(text))
