@@ -1,18 +1,21 @@
-"""Beside a password stands who it is of: that becomes an input too. Pure."""
+"""Passwords, and who they are of: what stands beside one becomes an input too. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from captures.leaves import Coding, JsonPath, Leaf
+from captures.leaves import Coding, JsonPath, Leaf, unescape
 from captures.redact.censor import Censor, Edit
 from captures.redact.detect import meets
 from captures.redact.inputs import is_placeholder
 from captures.redact.naming import in_place, last_key
 from captures.redact.policy import Class, Need, plain_key
 from captures.redact.rules import USER_KEYS
+from captures.redact.writing import written
 
+_PASSWORD_INPUT = re.compile(rb"<input\b[^<>]{0,2048}type\s*=\s*[\"']?password\b[^<>]{0,2048}>", re.IGNORECASE)
+_VALUE = re.compile(rb"\bvalue\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s\"'>]+))", re.IGNORECASE)
 _NO_USER = re.compile(r".*(?:type|kind|event|action|method|operation|operationname|command|cmd|op|ref|seq|mode|scope)")
 """What a message calls itself."""
 
@@ -51,3 +54,14 @@ def _user_edit(censor: Censor, leaf: Leaf, raw: bytes) -> Iterator[Edit]:
     # Where there is none, the password is a stand-in of another redaction: who it is of is none yet, or is one too.
     if new is not None:
         yield leaf.start, leaf.end, in_place(new, leaf, raw)
+
+
+def password_inputs(censor: Censor, text: bytes) -> Iterator[Edit]:
+    """Yield what becomes of the values that a page puts into password fields."""
+    for tag in _PASSWORD_INPUT.finditer(text):
+        value = _VALUE.search(text, *tag.span())
+        if value is not None:
+            start, end = value.span(value.lastindex or 0)
+            new = censor.replaced(unescape(text[start:end]), Class.CRED, "html password input")
+            if new is not None:
+                yield start, end, written(new, Coding.HTML, text[start:end])

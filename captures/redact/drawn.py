@@ -18,7 +18,7 @@ MIXED_RATIO, PLAIN_RATIO = 0.35, 0.25
 """Changes of kind per letter: of three kinds, and of digits among letters of one case."""
 
 _ALPHABET = rb"A-Za-z0-9_\-+/=~."
-_QUOTED = re.compile(rb"(?P<quote>\\*\")(?P<value>[%s]{%d,%d}+)(?P=quote)" % (_ALPHABET, MIN_BYTES, MAX_BYTES))
+_QUOTED = re.compile(rb"(?P<quote>\\{0,8}\")(?P<value>[%s]{%d,%d}+)(?P=quote)" % (_ALPHABET, MIN_BYTES, MAX_BYTES))
 _KEY_BEFORE = re.compile(rb"\"([^\"\\]{1,64})\\*\"\s{0,8}:\s{0,8}\Z")
 _KEY_BYTES = 96
 _RUN = b"a" * MIN_BYTES

@@ -16,26 +16,20 @@ from captures.leaves import (
     json_leaves,
     looks_like_json,
     path_leaves,
-    unescape,
 )
-from captures.redact.beside import beside_passwords
+from captures.redact.beside import beside_passwords, password_inputs
 from captures.redact.censor import Censor, Edit, edited
 from captures.redact.detect import is_random
-from captures.redact.drawn import drawn_strings, is_drawn
+from captures.redact.looks import Looks
 from captures.redact.naming import in_place, is_form, keys_of, last_key, names_beside, query_leaves
 from captures.redact.policy import Class, Need
-from captures.redact.prose import KEY, Prose, decoded_base64
+from captures.redact.prose import KEY, Prose
 from captures.redact.writing import in_percent, written
 
 _FORM_TYPE = b"application/x-www-form-urlencoded"
-_PASSWORD_INPUT = re.compile(rb"<input\b[^<>]{0,2048}type\s*=\s*[\"']?password\b[^<>]{0,2048}>", re.IGNORECASE)
-_VALUE = re.compile(rb"\bvalue\s*=\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s\"'>]+))", re.IGNORECASE)
 _ENVELOPE_BYTES = 64
 _RECORD_SEPARATOR = b"\x1e"
 _SCRIPTS = frozenset({b"application/javascript", b"text/javascript", b"application/x-javascript", b"text/ecmascript"})
-_LISTED = re.compile(
-    rb"(?P<quote>[\"'])(?P<key>[A-Za-z_][\w.-]{1,63})(?P=quote)\s{0,3},\s{0,3}(?P<q2>[\"'])(?P<value>[!#-&(-~]{8,8192})(?P=q2)"
-)
 _URL = re.compile(rb"(?:[a-z][a-z0-9+.-]{1,15}:/)?/|[?#]")
 _MAX_DEPTH = 4
 _MIN_INNER_BYTES = 8
@@ -48,6 +42,7 @@ class Structure:
     def __init__(self, censor: Censor, prose: Prose) -> None:
         self._censor = censor
         self._prose = prose
+        self._looks = Looks(censor)
         self._depth = 0
 
     def body(self, content_type: bytes, text: bytes) -> bytes:
@@ -61,14 +56,14 @@ class Structure:
             text = self._leaves(body_leaves(content_type, text), text, "field")
         elif kind in (b"text/html", b"application/xhtml+xml"):
             text = self._leaves(html_leaves(text), text, "html")
-            text = edited(text, self._password_inputs(text))
-            text = edited(text, self._listed(text))
+            text = edited(text, password_inputs(self._censor, text))
+            text = edited(text, self._looks.listed(text))
         elif kind == b"text/event-stream":
             return self.lines(text)
         elif kind.endswith((b"ndjson", b"jsonl", b"json-seq")):
             return b"".join(self.message(line) for line in text.splitlines(keepends=True))
         elif kind in _SCRIPTS:
-            text = edited(text, self._listed(text))
+            text = edited(text, self._looks.listed(text))
         text = self._prose.redacted(text)
         return in_percent(text) if kind == _FORM_TYPE else text
 
@@ -79,7 +74,7 @@ class Structure:
             new = self._prose.redacted(text, is_dull=is_dull)
         else:
             new = self._prose.redacted(_RECORD_SEPARATOR.join(map(self._json, records)))
-        return edited(new, self._drawn(new))
+        return edited(new, self._looks.strings(new))
 
     def lines(self, text: bytes) -> bytes:
         """Return whole lines of an event stream without their secrets."""
@@ -88,7 +83,7 @@ class Structure:
             name, colon, data = line.partition(b":")
             parts.append(name + colon + self._json(data) if colon and name == b"data" else line)
         new = self._prose.redacted(b"".join(parts))
-        return edited(new, self._drawn(new))
+        return edited(new, self._looks.strings(new))
 
     def document(self, leaves: list[Leaf], data: bytes) -> bytes:
         """Return a document in another notation than JSON without its secrets, whose leaves are given."""
@@ -108,13 +103,20 @@ class Structure:
             raw[:path_at],
             self._path(path),
             mark,
-            self._leaves(query_leaves(query), query, "query"),
+            self._query(path, query),
             sharp,
             self._leaves(query_leaves(fragment), fragment, "fragment"),
         )
         return in_percent(self._prose.redacted(b"".join(parts)))
 
     # Parts.
+
+    def _query(self, path: bytes, query: bytes) -> bytes:
+        """A query without names may be one token; behind a file's name it is a version."""
+        if b"=" in query:
+            return self._leaves(query_leaves(query), query, "query")
+        is_file = b"." in path.rpartition(b"/")[2]
+        return query if is_file else self._looks.replaced("", query, "query") or query
 
     def _path(self, path: bytes) -> bytes:
         """A segment is secret where the one before it says so: ``/reset-token/3f9a…``, ``;jsessionid=…``."""
@@ -181,7 +183,7 @@ class Structure:
         """A value whose name says nothing may be a document or a URL, or may have been drawn."""
         new = self._inner(value, is_coded=value != raw)
         if new == value and leaf.is_text:
-            new = self._looked_at(last_key(leaf.path), value, where) or value
+            new = self._looks.replaced(last_key(leaf.path), value, where) or value
         if new != value:
             yield leaf.start, leaf.end, in_place(new, leaf, raw)
 
@@ -198,35 +200,3 @@ class Structure:
             return self._prose.redacted(value, depth=1) if is_coded else value
         finally:
             self._depth -= 1
-
-    # By their looks.
-
-    def _looked_at(self, key: str, value: bytes, where: str) -> bytes | None:
-        """Return the stand-in of a value that was drawn under a name that no rule knows."""
-        if not is_drawn(value) or not self._censor.policy.of_key(key).is_silent or decoded_base64(value) is not None:
-            return None
-        return self._censor.replaced(value, Class.SECRET, f"{where}, looks drawn", is_loose=True)
-
-    def _drawn(self, text: bytes) -> Iterator[Edit]:
-        for start, end, key in drawn_strings(text):
-            name = key.decode("utf-8", "replace") if key else ""
-            new = self._looked_at(name, text[start:end], f"text {name}".rstrip())
-            if new is not None:
-                yield start, end, new
-
-    def _listed(self, text: bytes) -> Iterator[Edit]:
-        """A program may name a value in the place before it: ``setItem("token", "…")``."""
-        for match in _LISTED.finditer(text):
-            key = match["key"].decode()
-            new = self._censor.named(key, match["value"], f"text {key}", at_least=Need.TOKEN)
-            if new is not None:
-                yield *match.span("value"), new
-
-    def _password_inputs(self, text: bytes) -> Iterator[Edit]:
-        for tag in _PASSWORD_INPUT.finditer(text):
-            value = _VALUE.search(text, *tag.span())
-            if value is not None:
-                start, end = value.span(value.lastindex or 0)
-                new = self._censor.replaced(unescape(text[start:end]), Class.CRED, "html password input")
-                if new is not None:
-                    yield start, end, written(new, Coding.HTML, text[start:end])

@@ -383,6 +383,11 @@ HOSTILE = {
     "base64": b"QUJD" * 45_000 + b"/" + b"QUJD/" * 9_000,
     "quotes": b'token:"' * 25_000,
     "percents": b"%41" * 60_000,
+    "backslashes": b'"' + b"\\" * 180_000 + b'"kD83jKs9dkLs02mdkQ2lsX7p"',
+    "names and values": b"'token','" * 22_000,
+    "queries in queries": b"a=/?" * 45_000,
+    "documents in fields": b"a=%7B%22a%22%3A" * 12_000,
+    "one long drawn run": b"kD83jKs9dkLs02mdkQ2lsX7p" * 8_000,
     "not utf-8": b"\xff\xfe token=" + b"\x80" * 1000,
 }
 
