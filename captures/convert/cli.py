@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 
 import click
 
@@ -46,6 +47,9 @@ def convert(source: str, out: str, *, as_json: bool) -> None:
     parts = ("session", "exchange", "socket", "message")
     counts = ", ".join(f"{(n := document[f'{part}s'])} {part}{'' if n == 1 else 's'}" for part in parts)
     click.echo(f"wrote {printable(out)}: {counts}")
-    verb = "inspect" if out.lower().endswith(".rush") else "convert"
-    more = "" if verb == "inspect" else " COPY.rush"
-    click.echo(f"next: rushhour {verb} {printable(out)}{more}")
+    named = printable(shlex.quote(out))
+    if out.lower().endswith(".rush"):
+        click.echo(f"next: rushhour inspect {named}")
+        click.echo(f"      rushhour scan {named}   (secrets are as the other tool wrote them)")
+    else:
+        click.echo(f"next: rushhour convert {named} COPY.rush")

@@ -80,7 +80,7 @@ class HeaderRedactor:
         if name == b"cookie":
             value = edited(value, self._cookies(value))
         elif name == b"set-cookie":
-            value = edited(value, list(self._cookies(value))[:1])
+            value = edited(value, self._set_cookie(value))
         elif name in _URLS:
             return self._structure.url(value)
         elif name in _AUTH:
@@ -121,6 +121,14 @@ class HeaderRedactor:
             new = self._cookie(name, plain)
             if new is not None:
                 yield start, end, written(new, Coding.PERCENT if plain != raw else Coding.RAW, raw)
+
+    def _set_cookie(self, value: bytes) -> Iterator[Edit]:
+        """Of the attributes only the path is of the site's own making (RFC 6265 §4.1)."""
+        pair = value.partition(b";")[0]
+        yield from self._cookies(pair)
+        for leaf in cookie_leaves(value):
+            if leaf.start > len(pair) and str(leaf.path[0]).lower() == "path":
+                yield leaf.start, leaf.end, self._structure.url(leaf.value)
 
     def _cookie(self, name: str, plain: bytes) -> bytes | None:
         if looks_like_json(plain):

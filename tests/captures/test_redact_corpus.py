@@ -55,7 +55,10 @@ def _plant_bodies(corpus: Corpus, tape: Tape, klass: str, key: str) -> None:
 
 
 def _plant_heads(corpus: Corpus, tape: Tape, klass: str, key: str) -> None:
-    places = ("query", "location", "referer", "fragment", "cookie", "set-cookie", "header", "bearer", "json cookie")
+    places = (
+        *("query", "query in a query", "document in a query", "location", "referer", "fragment of a referer"),
+        *("fragment", "cookie", "json cookie", "set-cookie", "header", "bearer"),
+    )
     for place in places:
         name, value = corpus.plant(klass, place, key=key)
         coded = quote(value, safe="")
@@ -75,6 +78,12 @@ def _plant_heads(corpus: Corpus, tape: Tape, klass: str, key: str) -> None:
                 tape.ask("/", **{f"x-{name.replace('_', '-')}": value})
             case "bearer":
                 tape.ask("/", authorization=f"Bearer {coded}")
+            case "query in a query":
+                tape.ask(f"/login?next={quote(url, safe='')}")
+            case "document in a query":
+                tape.ask(f"/graphql?variables={quote(json.dumps({'input': {name: value}}))}")
+            case "fragment of a referer":
+                tape.ask("/", referer=f"https://shop.example/#{name}={coded}")
             case "json cookie":
                 tape.ask("/", cookie="state=" + quote(json.dumps({name: value})))
 

@@ -171,6 +171,9 @@ LOOKS = [
     (f"x {JWT} y", ["a JWT"]),
     ("Authorization: Bearer abcdef0123456789", ["a bearer token"]),
     ("AKIAIOSFODNN7EXAMPLE", ["an AWS key"]),
+    ("/bot123456789:AAF" + "q8ZkP2nV5xYw3RtA" * 2 + "/sendMessage", ["a bot's address"]),
+    ("https://hooks.example/services/T0123ABCD/B0123ABCD/q8ZkP2nV5xYw3RtAq8ZkP2nV", ["a webhook"]),
+    ("/api/webhooks/123456789012345678/" + "q8ZkP2nV5xYw3RtA" * 4, ["a webhook"]),
     ("-----BEGIN RSA PRIVATE KEY-----\\n" + "MIIEow" * 8 + "\\n-----END RSA PRIVATE KEY-----", ["a private key"]),
 ]
 

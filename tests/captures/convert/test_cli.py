@@ -53,6 +53,7 @@ def test_what_is_not_held_is_a_warning_and_the_next_command_is_named(
     assert result.stdout.splitlines() == [
         f"wrote {tmp_path}/a.rush: 1 session, 1 exchange, 1 socket, 1 message",
         f"next: rushhour inspect {tmp_path}/a.rush",
+        f"      rushhour scan {tmp_path}/a.rush   (secrets are as the other tool wrote them)",
     ]
     assert "does not say when and how they closed" in caplog.text
 
