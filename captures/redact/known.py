@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 MIN_BYTES = 6
 MAX_VALUES = 20_000
-"""Values looked for; the oldest go first."""
+MAX_LOOSE = 8_000
+"""Values looked for, and those among them that go first; of each, the oldest: about 40 MiB."""
 GLUED_BYTES = 8
 """Words of texts from this length on are searched inside."""
 
@@ -58,6 +59,7 @@ class Known:
         self._clean: set[bytes] = set()
         self._seen: set[int] = set()
         self._loose: dict[bytes, None] = {}
+        self._last: tuple[bytes, set[bytes]] = (b"", set())
 
     def learn(self, value: bytes, replacement: bytes, *, is_loose: bool = False) -> None:
         """Look for a value from here on, in every coding, if it has a word of 4 letters or digits.
@@ -85,7 +87,7 @@ class Known:
                 self._by_gram.setdefault(found[1][:_GRAM], []).append(needle)
             self._check_late(found[1])
         self._clean.clear()
-        if len(self._values) > MAX_VALUES:
+        if len(self._values) > MAX_VALUES or len(self._loose) > MAX_LOOSE:
             self._forget_oldest()
 
     def replacement(self, value: bytes) -> bytes | None:
@@ -95,13 +97,9 @@ class Known:
     def places(self, text: bytes) -> list[tuple[int, int, bytes]]:
         """Return where known values stand (start, end, what to put there), in order and without overlap."""
         words = set(_words_of(text)) - self._clean
-        if not words:
-            return []
         is_there = not self._by_word.keys().isdisjoint(words) or self._has_glued(words)
-        # What stands beside a known value was passed on in clear too.
-        self._note(words)
+        self._last = (text, words)
         if not is_there:
-            self._remember(words)
             return []
         found = sorted(self._matches(text), key=lambda place: (place[0], -place[1]))
         kept: list[tuple[int, int, bytes]] = []
@@ -109,6 +107,15 @@ class Known:
             if not kept or place[0] >= kept[-1][1]:
                 kept.append(place)
         return kept
+
+    def pass_on(self, text: bytes) -> None:
+        """Note what goes to the disk: a word of it that becomes known later was known too late."""
+        before, words = self._last
+        if text is not before:
+            words = set(_words_of(text)) - self._clean
+        if words:
+            self._note(words)
+            self._remember(words)
 
     def forget(self) -> None:
         """Forget everything but how much was known too late."""
@@ -138,7 +145,8 @@ class Known:
         """Remember words that hold nothing: most of a message's words stood in those before."""
         if len(self._clean) > _MAX_CLEAN:
             self._clean.clear()
-        self._clean.update([word for word in words if len(word) <= _MAX_REMEMBERED_BYTES])
+        kept = [word for word in words if len(word) <= _MAX_REMEMBERED_BYTES and word not in self._by_word]
+        self._clean.update(kept if not self._by_gram else [word for word in kept if not self._has_glued({word})])
 
     def _has_glued(self, words: set[bytes]) -> bool:
         grams = self._by_gram
@@ -159,8 +167,8 @@ class Known:
                     yield from _at(text, start + at, self._by_gram.get(word[at : at + _GRAM], ()))
 
     def _forget_oldest(self) -> None:
-        n = MAX_VALUES // 10
-        for value in list(self._loose)[:n] or list(self._values)[:n]:
+        n_loose, n = MAX_LOOSE // 10, MAX_VALUES // 10
+        for value in list(self._loose)[:n_loose] or list(self._values)[:n]:
             self._forget(value)
 
     def _forget(self, value: bytes) -> None:

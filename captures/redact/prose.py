@@ -51,17 +51,20 @@ class Prose:
         self._censor = censor
         self._no_base64: set[bytes] = set()
 
-    def redacted(self, text: bytes, *, is_dull: bool = False, depth: int = 0) -> bytes:
+    def redacted(self, text: bytes, *, is_dull: bool = False, is_final: bool = True, depth: int = 0) -> bytes:
         """Return a text without its secrets.
 
         Args:
             is_dull: no name in it says anything.
+            is_final: it goes to the disk as it is returned.
         """
         text = self._pairs(text, is_dull=is_dull)
         text = edited(text, self._known(text))
         text = edited(text, self._by_looks(text))
         if depth == 0 and len(text) <= _MAX_TEXT_WITH_BASE64:
             text = edited(text, self._in_base64(text))
+        if depth == 0 and is_final:
+            self._censor.known.pass_on(text)
         return text
 
     def binary(self, data: bytes) -> bytes:
@@ -69,10 +72,11 @@ class Prose:
         edits = [*self._known(data), *self._by_looks(data)]
         if not self._censor.is_dull(_QUOTED_KEY.findall(data)):
             edits += self._pair_edits(data, _QUOTED_KEY)
-        if not edits:
-            return data
         of = self._censor.pseudonyms.of
-        return edited(data, [(a, b, new if len(new) == b - a else of(data[a:b], Form.BYTES)) for a, b, new in edits])
+        same = [(a, b, new if len(new) == b - a else of(data[a:b], Form.BYTES)) for a, b, new in edits]
+        data = edited(data, same)
+        self._censor.known.pass_on(data)
+        return data
 
     # After a name.
 

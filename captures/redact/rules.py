@@ -162,9 +162,13 @@ TOKENS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ("an API key", b"sk-", rb"sk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}"),
         ("a Vault token", b"hvs.", rb"hvs\.[A-Za-z0-9_-]{24,}"),
         # Addresses that let everybody write who knows them.
-        ("a bot's address", b"/bot", rb"/bot\d{6,12}(?::|%3[Aa])(?P<value>[A-Za-z0-9_-]{30,64})"),
-        ("a webhook", b"/services/T", rb"/services/T[A-Z0-9]{6,16}/B[A-Z0-9]{6,16}/(?P<value>[A-Za-z0-9]{16,64})"),
-        ("a webhook", b"/webhooks/", rb"/webhooks/\d{15,24}/(?P<value>[A-Za-z0-9_-]{40,128})"),
+        ("a bot's address", b"/bot", rb"/bot\d{6,12}(?::|%3[Aa])(?P<value>[A-Za-z0-9_-]{30,64})(?![A-Za-z0-9_.-])"),
+        (
+            "a webhook",
+            b"/services/T",
+            rb"/services/T[A-Z0-9]{6,16}/B[A-Z0-9]{6,16}/(?P<value>[A-Za-z0-9]{16,64})(?![A-Za-z0-9_.-])",
+        ),
+        ("a webhook", b"/webhooks/", rb"/webhooks/\d{15,24}/(?P<value>[A-Za-z0-9_-]{40,128})(?![A-Za-z0-9_.-])"),
         (
             "a private key",
             b"-----BEGIN",

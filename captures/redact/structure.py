@@ -71,10 +71,8 @@ class Structure:
         """Return a message without its secrets: JSON, bare, in an envelope (``42["event",{…}]``) or several in one."""
         records = text.split(_RECORD_SEPARATOR) if _RECORD_SEPARATOR in text else [text]
         if is_dull := self._censor.is_dull(KEY.findall(text)):
-            new = self._prose.redacted(text, is_dull=is_dull)
-        else:
-            new = self._prose.redacted(_RECORD_SEPARATOR.join(map(self._json, records)))
-        return edited(new, self._looks.strings(new))
+            return self._strings(text, is_dull=is_dull)
+        return self._strings(_RECORD_SEPARATOR.join(map(self._json, records)))
 
     def lines(self, text: bytes) -> bytes:
         """Return whole lines of an event stream without their secrets."""
@@ -82,8 +80,13 @@ class Structure:
         for line in text.splitlines(keepends=True):
             name, colon, data = line.partition(b":")
             parts.append(name + colon + self._json(data) if colon and name == b"data" else line)
-        new = self._prose.redacted(b"".join(parts))
-        return edited(new, self._looks.strings(new))
+        return self._strings(b"".join(parts))
+
+    def _strings(self, text: bytes, *, is_dull: bool = False) -> bytes:
+        text = self._prose.redacted(text, is_dull=is_dull, is_final=False)
+        text = edited(text, self._looks.strings(text))
+        self._censor.known.pass_on(text)
+        return text
 
     def document(self, leaves: list[Leaf], data: bytes) -> bytes:
         """Return a document in another notation than JSON without its secrets, whose leaves are given."""

@@ -118,3 +118,13 @@ def test_a_flood_of_drawn_values_does_not_push_out_what_is_known_for_certain(mon
         known.learn(b"drawn-value-%06d" % number, b"other-value-%06d" % number, is_loose=True)
     assert known.replacement(b"certain-secret-1") == b"certain-standin1"
     assert known.replacement(b"drawn-value-000000") is None
+
+
+def test_what_is_replaced_where_it_first_stands_is_not_late(tmp_path: Path) -> None:
+    with Tape(tmp_path / "a.rush") as tape:
+        tape.exchange(json.dumps({"p": TOKEN}).encode(), "application/json", "", is_request=False)
+        tape.exchange(b"<p>write to joe.smith@mail.example</p>", "text/html", "", is_request=False)
+        tape.message(b'{"p":"%s"}' % TOKEN[::-1].encode(), sender=1)
+        redactor = tape.sink._redactor
+        assert redactor is not None and redactor.censor.known.replacement(b"joe.smith@mail.example")
+        assert redactor.n_late == 0, "the file need not be gone over again"

@@ -217,7 +217,7 @@ def test_where_not_every_word_could_be_noted_a_find_may_be_late(monkeypatch: pyt
     known = Known()
     known.learn(b"first-secret-1a2b", b"first-standin-9z8y")
     assert known.n_late == 0
-    known.places(b"w0rd1 w0rd2 w0rd3 w0rd4 w0rd5")
+    known.pass_on(b"w0rd1 w0rd2 w0rd3 w0rd4 w0rd5")
     known.learn(b"second-secret-3c4d", b"second-standin-7x6w")
     assert known.n_late > 0
 
