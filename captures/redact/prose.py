@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from captures.leaves import Coding
 from captures.redact.censor import Censor, Edit, edited
 from captures.redact.detect import Hit, hits
+from captures.redact.pieces import WHOLE_BYTES, pieces
 from captures.redact.policy import Class, Need
 from captures.redact.pseudonyms import Form
 from captures.redact.writing import written
@@ -21,8 +22,6 @@ from captures.redact.writing import written
 MAX_BASE64_BYTES = 64 * 1024
 MAX_REMEMBERED_BYTES = 256
 """Runs that hold nothing are remembered up to this length: names come again, long values do not."""
-
-_MAX_TEXT_WITH_BASE64 = 4 << 20
 
 KEY = re.compile(rb"(?<![\w.\-])([A-Za-z_][\w.\-]{1,63}+)(?:\\*[\"'\]])*+\s{0,3}[:=]")
 _QUOTED_KEY = re.compile(rb"\"([A-Za-z_][\w.\-]{1,63})\"\s{0,3}:")
@@ -58,10 +57,12 @@ class Prose:
             is_dull: no name in it says anything.
             is_final: it goes to the disk as it is returned.
         """
+        if depth == 0 and len(text) > WHOLE_BYTES:
+            return b"".join([self.redacted(piece, is_dull=is_dull, is_final=is_final) for piece in pieces(text)])
         text = self._pairs(text, is_dull=is_dull)
         text = edited(text, self._known(text))
         text = edited(text, self._by_looks(text))
-        if depth == 0 and len(text) <= _MAX_TEXT_WITH_BASE64:
+        if depth == 0:
             text = edited(text, self._in_base64(text))
         if depth == 0 and is_final:
             self._censor.known.pass_on(text)
@@ -69,6 +70,8 @@ class Prose:
 
     def binary(self, data: bytes) -> bytes:
         """Return bytes that are no text without known values and tokens; the length stays."""
+        if len(data) > WHOLE_BYTES:
+            return b"".join(map(self.binary, pieces(data)))
         edits = [*self._known(data), *self._by_looks(data)]
         if not self._censor.is_dull(_QUOTED_KEY.findall(data)):
             edits += self._pair_edits(data, _QUOTED_KEY)

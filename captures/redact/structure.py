@@ -22,6 +22,7 @@ from captures.redact.censor import Censor, Edit, edited
 from captures.redact.detect import is_random
 from captures.redact.looks import Looks
 from captures.redact.naming import in_place, is_form, keys_of, last_key, names_beside, query_leaves
+from captures.redact.pieces import WHOLE_BYTES, pieces
 from captures.redact.policy import Class, Need
 from captures.redact.prose import KEY, Prose
 from captures.redact.writing import in_percent, written
@@ -31,6 +32,8 @@ _ENVELOPE_BYTES = 64
 _RECORD_SEPARATOR = b"\x1e"
 _SCRIPTS = frozenset({b"application/javascript", b"text/javascript", b"application/x-javascript", b"text/ecmascript"})
 _URL = re.compile(rb"(?:[a-z][a-z0-9+.-]{1,15}:/)?/|[?#]")
+MAX_DOCUMENT_BYTES = 4 << 20
+"""A JSON document that is longer is searched as a text is, and not taken apart: its leaves would fill the memory."""
 _MAX_DEPTH = 4
 _MIN_INNER_BYTES = 8
 """Values inside of values that are taken apart, and the shortest that is."""
@@ -69,6 +72,8 @@ class Structure:
 
     def message(self, text: bytes) -> bytes:
         """Return a message without its secrets: JSON, bare, in an envelope (``42["event",{…}]``) or several in one."""
+        if len(text) > MAX_DOCUMENT_BYTES:
+            return self._strings(text)
         records = text.split(_RECORD_SEPARATOR) if _RECORD_SEPARATOR in text else [text]
         if is_dull := self._censor.is_dull(KEY.findall(text)):
             return self._strings(text, is_dull=is_dull)
@@ -83,6 +88,8 @@ class Structure:
         return self._strings(b"".join(parts))
 
     def _strings(self, text: bytes, *, is_dull: bool = False) -> bytes:
+        if len(text) > WHOLE_BYTES:
+            return b"".join([self._strings(piece, is_dull=is_dull) for piece in pieces(text)])
         text = self._prose.redacted(text, is_dull=is_dull, is_final=False)
         text = edited(text, self._looks.strings(text))
         self._censor.known.pass_on(text)
