@@ -26,6 +26,9 @@ KIND = "kind"
 """Key of the name that a framing gives its messages."""
 JUPYTER_SUBPROTOCOL = b"v1.kernel.websocket.jupyter.org"
 
+# Words, versions, words with a number; a token has more digits, or changes case within a word.
+_PROTOCOL_WORD = rb"(?:[A-Za-z]?[a-z]{1,13}\d{0,2}|[A-Z]{1,12}\d{0,2}|\d{1,4})"
+_PROTOCOL_NAME = re.compile(_PROTOCOL_WORD + rb"(?:[-._+/]" + _PROTOCOL_WORD + rb"){0,8}")
 _RECORD_END = b"\x1e"
 _SOCKET_IO = re.compile(rb"4([0-6])(?:(\d+)-)?(?:(/[^,]*),)?(\d*)")
 _SOCKET_IO_TYPES = ("connect", "disconnect", "event", "ack", "error", "event", "ack")
@@ -63,6 +66,11 @@ class Sample(NamedTuple):
     data: bytes
     is_text: bool
     is_sent: bool
+
+
+def is_protocol_name(value: bytes) -> bool:
+    """Tell whether a subprotocol is a name that somebody wrote: ``actioncable-v1-json``, ``graphql-transport-ws``."""
+    return _PROTOCOL_NAME.fullmatch(value) is not None
 
 
 def framing_of(subprotocol: bytes, target: str, messages: Sequence[Sample]) -> Framing:

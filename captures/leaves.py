@@ -9,6 +9,7 @@ Knows nothing of exchanges, of what a value means or of who asks. Pure.
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -25,7 +26,7 @@ MAX_NESTING = 64
 
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/.~%]{8,4096}={0,2}")
-_TAG = re.compile(rb"<(?:input|meta)\b[^>]{0,8192}>", re.IGNORECASE)
+_TAG = re.compile(rb"<(?:input|meta)\b[^>]{0,262144}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"""([A-Za-z][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _URL_BEGINNINGS = ("/", "http://", "https://")
 _MAX_URL_CHARS = 4096
@@ -47,6 +48,8 @@ class Coding(Enum):
     """With its header; so are the next two."""
     MSGPACK_INT = "msgpack_int"
     MSGPACK_BIN = "msgpack_bin"
+    S256 = "s256"
+    """As the hash of it (RFC 7636 §4.2)."""
 
 
 class Leaf(NamedTuple):
@@ -184,12 +187,27 @@ def find_json(document: Any, wanted: Container[str | int], urls: list[Found] | N
     Args:
         urls: gets the other strings that begin as URLs and paths do, for whoever wants a part of one.
 
-    Documents inside strings are entered, one level deep. Floats, booleans and null are never wanted; bytes, which
-    MessagePack has, are compared and given back ``as_text``.
+    Documents inside strings are entered, one level deep; into the claims of a token its path goes on. Floats, booleans
+    and null are never wanted; bytes, which MessagePack has, are compared and given back ``as_text``.
     """
     found: list[Found] = []
     _find(document, wanted, (), found, urls, is_nested=False)
     return found
+
+
+def claims_of(token: str) -> dict[str, Any] | None:
+    """Return the claims of a JSON Web Token, None where it is none: pages read who they are for out of it.
+
+    Source: RFC 7519 §3; RFC 7515 §3.1 (three parts in base64url) and appendix C (no padding).
+    """
+    parts = token.split(".") if token.startswith("eyJ") else ()
+    if len(parts) != 3 or not parts[1].startswith("eyJ"):
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def as_text(value: bytes) -> str:
@@ -221,9 +239,10 @@ def _find(
     for key, value in items:
         kind = type(value)
         if kind is str:
-            if value in wanted:
+            is_wanted = value in wanted
+            if is_wanted:
                 found.append(Found(path if key is None else (*path, key), value, is_nested))
-            elif value[:1] in "{[/h" and len(value) > 2 and not is_nested:
+            if value[:1] in ("e" if is_wanted else "{[/he") and len(value) > 2 and not is_nested:
                 _look_inside(value, wanted, path if key is None else (*path, key), found, urls)
         elif kind is int:
             if value in wanted:
@@ -238,6 +257,11 @@ def _find(
 def _look_inside(
     text: str, wanted: Container[str | int], path: JsonPath, found: list[Found], urls: list[Found] | None
 ) -> None:
+    if text[0] == "e":
+        claims = claims_of(text)
+        if claims is not None:
+            _find(claims, wanted, path, found, None, is_nested=False)
+        return
     if text[0] in "/h":
         if urls is not None and text.startswith(_URL_BEGINNINGS) and len(text) <= _MAX_URL_CHARS:
             urls.append(Found(path, text, False))

@@ -101,6 +101,8 @@ class Censor:
             new = self._new(value, klass, key, form)
             if len(value) >= 6 and (_COMMON.fullmatch(value) is None or is_random(value)):
                 self.known.learn(value, new, is_loose=is_loose)
+                for claim, stand_in in self.pseudonyms.claims_of(value, new):
+                    self.known.learn(claim, stand_in, is_loose=is_loose)
         self.note(value, klass, where)
         return new
 

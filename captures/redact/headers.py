@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
+from captures.envelopes import is_protocol_name
 from captures.leaves import Coding, cookie_leaves, looks_like_json
 from captures.records import Headers
 from captures.redact.censor import Censor, Edit, edited
@@ -52,7 +53,7 @@ class HeaderRedactor:
         edits: list[Edit] = []
         for match in _PROTOCOL.finditer(value):
             # ``base64url.bearer.authorization.k8s.io.TOKEN``: names have dots, and the token is one of the labels.
-            if JWT.search(match.group()):
+            if JWT.search(match.group()) or is_protocol_name(match.group()):
                 # Its parts are no secrets of their own; it is told by its looks, whole.
                 continue
             start = match.start()

@@ -10,10 +10,11 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from hashlib import blake2b
 
+from captures.leaves import claims_of
 from captures.redact.inputs import is_placeholder
 from captures.redact.shapes import (
     Stream,
@@ -31,6 +32,9 @@ MAX_REMEMBERED = 200_000
 
 _ATTEMPTS = 64
 _MAX_JWT_BYTES = 16 * 1024
+_ROW = re.compile(r"\d{1,6}")
+_TELLING = 16
+"""A claim of so many characters is a value of its own, and no word of a language."""
 _TIMES = frozenset({"exp", "iat", "nbf", "auth_time", "updated_at"})
 _SAID = frozenset({"alg", "typ", "token_type", "enc", "zip", "cty"})
 JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
@@ -128,8 +132,19 @@ class Pseudonyms:
         text = json.dumps({name: self._claim(name, claim) for name, claim in claims.items()}, separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode("utf-8", "replace")).rstrip(b"=")
 
+    @staticmethod
+    def claims_of(token: bytes, stand_in: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the long claims of a token and what stands for them: pages send them by themselves, as who they are."""
+        before, after = (claims_of(each.decode("latin-1")) for each in (token, stand_in))
+        for name, claim in (before or {}).items():
+            made = (after or {}).get(name)
+            if isinstance(claim, str) and isinstance(made, str) and len(claim) >= _TELLING and " " not in claim:
+                yield claim.encode("utf-8", "surrogatepass"), made.encode("utf-8", "surrogatepass")
+
     def _claim(self, name: str, claim: object) -> object:
         if name in _TIMES or name in _SAID or isinstance(claim, bool) or claim is None:
+            return claim
+        if _is_short_id(name, claim):
             return claim
         match claim:
             case str():
@@ -142,6 +157,12 @@ class Pseudonyms:
             case dict():
                 return {key: self._claim(key, item) for key, item in claim.items()}
         return 0
+
+
+def _is_short_id(name: str, claim: object) -> bool:
+    """Tell whether a claim is the number of a row: it means nothing outside of its application, and goes into paths."""
+    is_id = name == "sub" or name.lower().endswith("id")
+    return is_id and _ROW.fullmatch(str(claim)) is not None
 
 
 _MAKERS: dict[Form, Callable[[bytes, Stream], bytes]] = {

@@ -38,6 +38,8 @@ def written(plain: bytes, coding: Coding, raw: bytes) -> bytes:
     if coding is Coding.JSON_STRING:
         text = json.dumps(plain.decode("utf-8", "surrogateescape"), ensure_ascii=False)
         return text.encode("utf-8", "surrogateescape")[1:-1]
+    if coding is Coding.MSGPACK_BIN:
+        return cast("bytes", msgpack.packb(plain))
     return packed(plain) if coding is Coding.MSGPACK_STRING else plain
 
 

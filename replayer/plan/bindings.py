@@ -247,7 +247,7 @@ class Bindings:
 
     def _unmatched(self, numbers: dict[EventRef, int]) -> Iterator[Literal]:
         for use in self._reading.unmatched:
-            if use.event in numbers and use.value not in self._minted and self._is_told(use):
+            if use.event in numbers and use.value not in self._minted and self._is_told(use) and not self._is_cut(use):
                 why = self._why(use)
                 if why is not None:
                     yield Literal(step=numbers[use.event], place=use.place, value=use.value, why=why)
@@ -269,6 +269,14 @@ class Bindings:
                 shown=match.sighting.place,
                 terms=match.terms,
             )
+
+    def _is_cut(self, use: Use) -> bool:
+        """Tell whether a part of a value is filled: what is left of it was written by a program's author."""
+        return any(
+            filler.use.part is use.part and use.start <= filler.use.start and filler.use.end <= use.end
+            for filler in self._fillers.get(use.event, ())
+            if filler.use.header == use.header
+        )
 
     def _is_told(self, use: Use) -> bool:
         """Tell whether a literal is of interest: a Referer and a whole URL repeat others, files of a page are fixed."""
@@ -319,5 +327,7 @@ def looks_minted(use: Use) -> bool:
         return False
     if is_telling_key(use.key) and kind != ValueClass.DIGITS:
         return True
+    if b"://" in value:
+        return False  # An address; what is minted in it is told apart.
     has_both = any(0x30 <= byte <= 0x39 for byte in value) and value.lower() != value.upper()
     return len(value) >= 16 and has_both and entropy_bits(value) >= 3.0

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from captures.leaves import JsonPath
 from replayer.plan.index import Match
 from replayer.plan.scoring import (
     ACCEPTED,
@@ -32,7 +33,7 @@ from replayer.plan.scoring import (
     shape_terms,
     value_class,
 )
-from replayer.plan.sightings import Sighting, is_argument
+from replayer.plan.sightings import Sighting, is_argument, is_returned
 from replayer.plan.values import WHOLE_URL, EventRef, Use
 
 _TOO_COMMON = 200
@@ -92,7 +93,10 @@ class Judge:
         terms = [*shape_terms(use.value), *name_terms(use.key, sighting.key)]
         asked = self._asked(session, sighting.event)
         is_named = is_named_after(use.key, sighting.parent, sighting.key)
-        if is_named:
+        if not is_named and _names_in(use.path) == _names_in(sighting.path) != ():
+            is_named = True
+            terms.append(("it is sent back at the place where it stood", 2))
+        elif is_named:
             terms.append((f"{use.key} is named after the {sighting.parent} whose {sighting.key} this is", 6))
         is_said = sighting.rank > 3 and value_class(use.value) == ValueClass.WORDS  # A word in a page names nothing.
         if use.before and sighting.event[1] < 0 and not is_said and _is_resource(use.before, asked.path):
@@ -139,6 +143,8 @@ def _minted_terms(match: Match) -> Terms:
     terms: Terms = [("it was not there before that", 4)]
     if not use.is_piece and len(use.value) > 1 and is_argument(use.path):
         terms.append(("an argument that has no name", 2))
+        if is_returned(sighting.path):
+            terms.append(("all that a call returned", 2))
     return terms
 
 
@@ -148,7 +154,13 @@ def is_id_place(use: Use) -> bool:
 
 
 def _is_id_shown(sighting: Sighting) -> bool:
-    return is_id_key(sighting.key) or sighting.rank in (0, 2, 4)
+    return is_id_key(sighting.key) or sighting.rank in (0, 2, 4) or is_returned(sighting.path)
+
+
+def _names_in(path: JsonPath) -> tuple[str, ...]:
+    """Return the last two names of a path, () where it has fewer."""
+    names = [step for step in path if isinstance(step, str)]
+    return tuple(names[-2:]) if len(names) > 1 else ()
 
 
 def _is_resource(before: str, path: str) -> bool:

@@ -24,14 +24,16 @@ def counted_places(uses: Mapping[EventRef, Iterable[Use]], where: Mapping[EventR
     last: dict[tuple[str, str], int] = {}
     steps: dict[tuple[str, str], int] = {}
     broken: set[tuple[str, str]] = set()
+    said_in: dict[tuple[str, str], EventRef] = {}
     for event, own in uses.items():
         for use in own:
             if use.is_piece or not use.value.isdigit() or len(use.value) > 9 or not is_call_key(use.key):
                 continue
             place, number = (where[event], use.place), int(use.value)
             step = number - last.get(place, number)
-            if step not in (0, 1):
+            if step not in (0, 1) or said_in.get(place) == event:  # Of several at once, each is another thing.
                 broken.add(place)
+            said_in[place] = event
             steps[place] = steps.get(place, 0) + step
             last[place] = number
     return frozenset(place for place, n in steps.items() if n > 0 and place not in broken)

@@ -27,6 +27,10 @@ _NONCE_KEYS = re.compile(
 )
 _HEX = re.compile(rb"[0-9a-f]{8,}")
 _ALNUM = re.compile(rb"[A-Za-z0-9]{8,}")
+# Source: RFC 7636 §4.1.
+_VERIFIER = re.compile(rb"[A-Za-z0-9._~-]{43,128}")
+# Of an authorization request (RFC 6749 §4.1.1): long, or it is the state of something.
+_STATE = re.compile(rb"(?=[^\d]*\d)[A-Za-z0-9_-]{16,128}")
 _BASE36 = re.compile(rb"[a-z0-9]+")
 _SESSION_KEYS = re.compile(
     r".*(?:session|visitor|guest|tab|instance|connection|conversation|client)(?:hash|id|key|token|uid)?|.*hash|sid|cid"
@@ -51,6 +55,10 @@ def generator_of(value: bytes, wall_ns: int, key: str = "") -> str:
         return "traceparent"
     if is_nonce_key(key):
         return _nonce(value)
+    if plain_key(key) == "codeverifier" and _VERIFIER.fullmatch(value):
+        return f"alnum:{len(value)}"
+    if plain_key(key) == "state" and _STATE.fullmatch(value) and value_class(value) == ValueClass.OTHER:
+        return f"alnum:{len(value)}"
     if value.isdigit():
         return _epoch(value, wall_ns)
     if _ISO.fullmatch(value) and abs(_iso_ns(value) - wall_ns) <= _MAX_AGE_S_NS:

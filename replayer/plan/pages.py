@@ -9,7 +9,7 @@ from captures.leaves import html_leaves, text_runs, unescape
 from replayer.plan.records import Codec, Source
 from replayer.plan.scoring import is_id_key
 from replayer.plan.sightings import Seen, Sighting, Wanted, url_parts
-from replayer.plan.values import WHOLE_URL, EventRef
+from replayer.plan.values import WHOLE_URL, EventRef, field_name
 
 _KEY_BEFORE = re.compile(rb"""([A-Za-z_][\w.-]{0,60})["'\\]{0,2}\s{0,4}[:=]\s{0,4}["'\\]{0,2}$""")
 # Paths in attributes and scripts of a page; the name of the attribute, where it is one.
@@ -22,7 +22,7 @@ def of_text(text: bytes, event: EventRef, at_ns: int, wanted: Wanted, *, is_html
     """Yield what a page or another text shows: named elements first, then pieces that look like tokens."""
     for leaf in html_leaves(text) if is_html else ():
         if leaf.value in wanted.values:
-            key = str(leaf.path[0])
+            key = field_name(str(leaf.path[0]))
             yield (
                 leaf.value,
                 Sighting(

@@ -19,6 +19,7 @@ from replayer.plan.index import Index, Match, Mints
 from replayer.plan.messages import FamilyKey, Kinds
 from replayer.plan.pages import of_text, pieces
 from replayer.plan.pairing import Entry, Hit, SocketLog
+from replayer.plan.pkce import link_challenges
 from replayer.plan.records import RouteKind, Source
 from replayer.plan.requests import decoded_response
 from replayer.plan.routes import Shape, shape_for_routes
@@ -88,6 +89,7 @@ def read_session(track: Track, kinds: Kinds, families: dict[int, FamilyKey]) -> 
         _take_uses(reading, position, exchange, reading.cookies.names)
         if exchange.socket is not None:
             _take_messages(reading, position, exchange.socket, kinds.framing(families[position]))
+    link_challenges(reading.uses[event] for event in sorted(reading.uses))
     counted = counted_places(_in_order(reading.uses), {event: _where(track, event) for event in reading.uses})
     wanted = Wanted(use for uses in reading.uses.values() for use in uses)
     index, writes = Index(), Writes(track)

@@ -80,6 +80,8 @@ class Codec(Enum):
     """A MessagePack integer, shortest form; only written, never read."""
     MSGPACK_BIN = "msgpack_bin"
     """A MessagePack byte string with its header; only written, never read."""
+    S256 = "s256"
+    """The SHA-256 of the value in base64url (RFC 7636 §4.2); only written, never read."""
     URL_TARGET = "url_target"
     """A URL, absolute or not, of which path and query are meant; only read, never written."""
 

@@ -141,14 +141,16 @@ def _merge(
             groups.setdefault((key[0], key[1], around), []).append(key)
     for keys in groups.values():
         words = {rows[key][position] for key in keys}
-        if len(words) > 1 and _vary(words, set[Shape]().union(*(shapes[key] for key in keys))):
+        n_shown = len({rows[key][position] for key in keys if shapes[key] != {()}})
+        if len(words) > 1 and _vary(words, set[Shape]().union(*(shapes[key] for key in keys)), n_shown):
             for key in keys:
                 rows[key][position] = "{}"
 
 
-def _vary(words: set[str], shapes: set[Shape]) -> bool:
+def _vary(words: set[str], shapes: set[Shape], n_shown: int) -> bool:
+    """Tell whether words are ids; ``n_shown`` of them were answered with a document."""
     known = shapes - {()}
-    if len(known) == 1 and len(max(shapes)) >= _MIN_SHAPE:
+    if n_shown > 1 and len(known) == 1 and len(max(shapes)) >= _MIN_SHAPE:
         return True
     if all(_SYMBOL.fullmatch(word) for word in words) and _are_alike(known):
         return True

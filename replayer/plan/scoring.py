@@ -44,6 +44,7 @@ _ID_KEYS = frozenset(
         "correlationid",
         "guid",
         "id",
+        "ids",
         "inreplyto",
         "invocationid",
         "messageid",
@@ -57,6 +58,7 @@ _ID_KEYS = frozenset(
         "requestid",
         "rid",
         "seq",
+        "sub",
         "txid",
         "uid",
         "uuid",
@@ -68,6 +70,7 @@ _VERBS = frozenset(
     "add all begin bulk create draft find insert list make me new open place put register save search start submit"
     " update upsert".split()
 )
+_ID_ENDS = ("_no", "No", "_ref", "Ref", "_ids", "Ids")
 _CREDENTIALS = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|pin|otp|totp|mfacode|user(?:name)?|login|loginid|email|e?mailaddress"
     r"|account(?:name)?|clientsecret|apikey"
@@ -160,7 +163,7 @@ def plain_key(key: str) -> str:
 def is_id_key(key: str) -> bool:
     """Tell whether a name says that its value identifies something."""
     plain = plain_key(key)
-    return plain in _ID_KEYS or plain.endswith(("id", "uuid")) or key.endswith(("_no", "No", "_ref", "Ref"))
+    return plain in _ID_KEYS or plain.endswith(("id", "uuid")) or key.endswith(_ID_ENDS)
 
 
 @lru_cache(maxsize=65536)
@@ -213,10 +216,19 @@ def is_named_after(used: str, parent: str, shown: str) -> bool:
     name = plain_key(used)
     if not name or not is_id_key(shown):
         return False
+    tails = _tails(used)
     return any(
-        singular(name) == thing or name in (thing + plain_key(shown), thing + "id", thing + "ids", plural + "id")
+        singular(name) == thing
+        or not tails.isdisjoint((thing + plain_key(shown), thing + "id", thing + "ids", plural + "id"))
         for thing, plural in _things(parent)
     )
+
+
+@lru_cache(maxsize=65536)
+def _tails(name: str) -> frozenset[str]:
+    """Return a name without its first words: ``lastEventId`` ends in ``eventId``."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return frozenset("".join(words[at:]) for at in range(len(words)))
 
 
 @lru_cache(maxsize=65536)

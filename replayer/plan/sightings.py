@@ -37,6 +37,7 @@ _SILENT_NAMES = re.compile(
     rb"|retry-after|server-timing|timing-allow-origin|x-dns-prefetch-control)$"
 )
 _SMALL = 1_000_000
+_LINK = re.compile(rb"<([^>]{1,4096})>")
 _URL_PARTS = re.compile(rb"[/?&=]")
 # Objects that only hold what an answer is about.
 _WRAPPERS = frozenset({"attributes", "body", "content", "data", "payload", "response", "result"})
@@ -112,6 +113,8 @@ def of_headers(exchange: Exchange, event: EventRef, at_ns: int, wanted: Wanted) 
             yield from _of_cookie(value, event, at_ns, wanted)
         elif name in (b"location", b"content-location"):
             yield from _of_location(exchange, value, event, at_ns, wanted, name.decode())
+        elif name == b"link":
+            yield from _of_links(value, event, at_ns, wanted)
         elif value in wanted.values and not _SILENT_NAMES.match(name):
             text = name.decode("latin-1")
             yield (
@@ -124,6 +127,28 @@ def of_headers(exchange: Exchange, event: EventRef, at_ns: int, wanted: Wanted) 
                     key=text,
                     place=f"header {text}",
                     rank=0,
+                ),
+            )
+
+
+def _of_links(value: bytes, event: EventRef, at_ns: int, wanted: Wanted) -> Iterator[Seen]:
+    """Yield parts of the addresses in a Link header (RFC 8288 §3): where the next page is."""
+    for match in _LINK.finditer(value):
+        url = match[1]
+        for plain, key, start, end, codec in url_parts(url, url.find(target_of(url)), wanted):
+            yield (
+                plain,
+                Sighting(
+                    event=event,
+                    at_ns=at_ns,
+                    source=Source.HEADER,
+                    name="link",
+                    key=key,
+                    place="header link",
+                    rank=2,
+                    codec=codec,
+                    start=match.start(1) + start,
+                    end=match.start(1) + end,
                 ),
             )
 
@@ -201,7 +226,7 @@ def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted, thing: s
     for path, value, is_nested in find_json(document, wanted.leaves, urls):
         names = [step for step in path if isinstance(step, str)]
         key = names[-1] if names else ""
-        if type(value) is int and value < _SMALL and not (is_id_key(key) or is_version_key(key)):
+        if type(value) is int and value < _SMALL and not _may_be_id(path, key):
             continue
         yield (
             as_bytes(str(value)),
@@ -219,6 +244,16 @@ def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted, thing: s
         )
     for path, value, _ in urls:
         yield from _of_url_in_json(path, as_bytes(str(value)), event, at_ns, wanted)
+
+
+def _may_be_id(path: JsonPath, key: str) -> bool:
+    """Tell whether a small number stands where ids do: under a name of one, or as all that a call returned."""
+    return is_id_key(key) or is_version_key(key) or is_returned(path)
+
+
+def is_returned(path: JsonPath) -> bool:
+    """Tell whether a value is all that a call returned: JSON-RPC's and SignalR's ``result``, of an acknowledgement."""
+    return path == ("result",) or is_argument(path)
 
 
 def _parent(names: Sequence[str], thing: str) -> str:

@@ -24,7 +24,9 @@ _NOT_NAME = re.compile(r"[^a-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LEFT_BYTES = 160
 # Codings that look different for every value, however plain it is.
-_REWRITTEN = frozenset({Coding.BASE64, Coding.BASE64URL, Coding.MSGPACK_STRING, Coding.MSGPACK_INT, Coding.MSGPACK_BIN})
+_REWRITTEN = frozenset(
+    {Coding.BASE64, Coding.BASE64URL, Coding.MSGPACK_STRING, Coding.MSGPACK_INT, Coding.MSGPACK_BIN, Coding.S256}
+)
 _DELIMITERS = b"<{[,;&?\n"
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/]{12,}")
 

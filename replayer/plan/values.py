@@ -10,12 +10,12 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
 from captures.bodies import header
-from captures.envelopes import Framing, framed_leaves, is_polling, polling_leaves
+from captures.envelopes import Framing, framed_leaves, is_polling, is_protocol_name, polling_leaves
 from captures.leaves import (
     Coding,
     JsonPath,
@@ -42,12 +42,14 @@ EventRef = tuple[int, int]
 """An exchange's position among the compiled ones of its session, and its message's position, or -1 for itself."""
 
 _DECLARED_BASE64 = re.compile(rb"base64url\.[a-z0-9.-]+\.(?=[A-Za-z0-9_-]{8,}={0,2}$)")
-# Names of protocols: words, versions, dots. What has 16 characters of both letters and digits in a row is none.
-_SUBPROTOCOL = re.compile(rb"(?!.*(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9_-]{16,})[A-Za-z0-9_.\-]{1,60}")
 # Names of topics, channels, groups, destinations: words and ids, parted by one of : / .
 _TOPIC = re.compile(rb"/?[A-Za-z_][\w-]*(?:[:/.][\w-]+)+")
 _TOPIC_PART = re.compile(rb"[\w-]+")
+_TOPIC_TAIL = re.compile(rb"(?<=[G-Zg-z_-])(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{8,}|\d{2,})$")
 _MAX_TOPIC_BYTES = 200
+_BRACKETED = re.compile(r"\[([A-Za-z_][\w-]*)\]")
+# ``/orders/17.json``: the same thing in another form.
+_FILE_OF_ID = re.compile(rb"([A-Za-z0-9_-]{1,80})\.[a-z][a-z0-9]{1,4}")
 _SCHEME = re.compile(rb"(?:[A-Za-z][A-Za-z0-9_-]{1,15}) +(?=\S)")
 # What browsers say of themselves; nothing of it was minted by the application.
 _SILENT = frozenset(
@@ -156,11 +158,14 @@ def _of_url(raw: bytes, start: int, end: int, event: EventRef, *, part: Part, he
         use = _use(leaf, event, part=part, header=header, key=key, place=place)
         use.segment, use.before = int(leaf.path[0]), before
         yield use
+        stem = _FILE_OF_ID.fullmatch(raw, leaf.start, leaf.end)
+        if stem is not None:
+            yield replace(use, end=stem.end(1), value=stem[1], place=f"{place} without its ending", is_piece=True)
         before = f"{before}/{segment}"
     query_at = start + len(path) + 1
     for leaf in form_leaves(query, query_at, Coding.PERCENT):
-        key = str(leaf.path[0])
-        yield _use(leaf, event, part=part, header=header, key=key, place=f"{label}query {key}")
+        name = str(leaf.path[0])
+        yield _use(leaf, event, part=part, header=header, key=field_name(name), place=f"{label}query {name}")
     if query and b"=" not in query and b"&" not in query:
         bare = Leaf(("",), query, query_at, query_at + len(query), Coding.PERCENT)
         yield _use(bare, event, part=part, header=header, key="", place=f"{label}query")
@@ -206,7 +211,7 @@ def _of_subprotocols(value: bytes, event: EventRef, number: int) -> Iterator[Use
         inner = start + declared.end() if declared else start
         coding = Coding.BASE64URL if declared else Coding.RAW
         plain = from_base64url(value[inner:end]) if declared else name
-        if plain and not _SUBPROTOCOL.fullmatch(plain):
+        if plain and not is_protocol_name(plain):
             leaf = Leaf(("token",), plain, inner, end, coding)
             yield _use(leaf, event, part=Part.HEADER, header=number, key="token", place="subprotocol")
 
@@ -291,7 +296,7 @@ def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: boo
         if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
             continue
         key = next((step for step in reversed(leaf.path) if isinstance(step, str)), "")
-        key = arguments.get(leaf.path, key)
+        key = arguments.get(leaf.path, field_name(key))
         kind = (
             "field"
             if leaf.coding is Coding.FORM or (is_form and leaf.is_text and leaf.coding is Coding.RAW)
@@ -308,6 +313,12 @@ def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: boo
             parts = literal_arguments if is_operation else _composed
             for name, start, end in parts(text[leaf.start : leaf.end]):
                 yield _piece(text, leaf.start + start, leaf.start + end, event, key=name or key, place=place)
+
+
+def field_name(name: str) -> str:
+    """Return what a field of a form is about: ``comment[post_id]`` and ``comment[post_ids][]`` of ``post_id``."""
+    words = _BRACKETED.findall(name)
+    return words[-1] if words else name
 
 
 def _arguments(leaves: Iterable[Leaf]) -> dict[JsonPath, str]:
@@ -327,7 +338,10 @@ def _composed(raw: bytes) -> Iterator[tuple[str, int, int]]:
     before = ""
     for part in _TOPIC_PART.finditer(raw):
         word = part.group()
-        if is_id_like(word):
+        tail = _TOPIC_TAIL.search(word) if _ID.fullmatch(word) is None else None
+        if tail is not None:
+            yield before, part.start() + tail.start(), part.end()
+        elif is_id_like(word):
             yield before, *part.span()
         elif word[:1].isalpha():
             before = word.decode()

@@ -11,12 +11,12 @@ import html
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
 
 from captures.envelopes import Framing, open_body, open_document
-from captures.leaves import as_bytes, target_of
+from captures.leaves import as_bytes, claims_of, target_of
 from replayer.plan.records import Anchor, Codec, Extractor, JsonPath, Source
 
 _ABSENT = object()
@@ -79,6 +79,7 @@ _DECODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.MSGPACK_STRING: _unpacked,
     Codec.MSGPACK_INT: _unpacked,
     Codec.MSGPACK_BIN: _unpacked,
+    Codec.S256: _identity,
     Codec.URL_TARGET: target_of,
 }
 _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
@@ -92,6 +93,7 @@ _ENCODERS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.MSGPACK_STRING: lambda v: _packed(v.decode("utf-8", "surrogateescape")),
     Codec.MSGPACK_INT: _packed_int,
     Codec.MSGPACK_BIN: _packed,
+    Codec.S256: lambda v: base64.urlsafe_b64encode(sha256(v).digest()).rstrip(b"="),
     Codec.URL_TARGET: _identity,
 }
 
@@ -185,7 +187,7 @@ def between(text: bytes, left: bytes, right: bytes) -> bytes | None:
 
 
 def walk(document: Any, path: JsonPath, where: tuple[Anchor, ...] = ()) -> Any:
-    """Return the value at a JSON path, or None where the path leaves the document.
+    """Return the value at a JSON path, or None where the path leaves the document; it may go on into a token's claims.
 
     Args:
         where: how elements of lists on the way are found; without one, or where none is like it, by position.
@@ -201,8 +203,10 @@ def walk(document: Any, path: JsonPath, where: tuple[Anchor, ...] = ()) -> Any:
                 continue
             if not -len(document) <= key < len(document):
                 return None
-        elif not isinstance(document, dict) or key not in document:
-            return None
+        else:
+            document = claims_of(document) if isinstance(document, str) else document
+            if not isinstance(document, dict) or key not in document:
+                return None
         document = document[key]
     return document
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from captures.leaves import claims_of
 from captures.redact import detect, known
 from captures.redact.detect import form_of, hits, is_random, meets
 from captures.redact.policy import Need
@@ -99,6 +100,18 @@ def test_a_jwt_keeps_what_tells_when_it_ends_and_nothing_of_whom_it_is() -> None
     assert told["role"] != "admin"
     assert json.loads(urlsafe_b64decode(head + b"=="))["alg"] == "HS256"
     assert signature != JWT.split(".")[2].encode()
+
+
+def test_the_claims_that_a_page_sends_by_itself_have_the_stand_ins_of_its_token() -> None:
+    told = {"sub": UUID, "account_id": 61, "tax_id": 123456789, "name": "bo", "exp": 1_700_000_000}
+    part = urlsafe_b64encode(json.dumps(told).encode()).rstrip(b"=")
+    token = b"eyJhbGciOiJIUzI1NiJ9." + part + b".c2lnbmF0dXJlc2lnbmF0dXJl"
+    pseudonyms = Pseudonyms(KEY)
+    made = pseudonyms.of(token)
+    assert list(pseudonyms.claims_of(token, made)) == [(UUID.encode(), pseudonyms.of(UUID.encode()))]
+    claims = claims_of(made.decode())
+    assert claims is not None and claims["account_id"] == 61, "the number of a row"
+    assert claims["tax_id"] != 123456789 and claims["name"] != "bo"
 
 
 def test_names_beyond_ascii_are_replaced_too() -> None:

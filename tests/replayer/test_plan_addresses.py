@@ -66,3 +66,14 @@ def test_a_fixed_address_stays() -> None:
     tape.get("/help/contact", html="<p>help</p>")
     _, script, _ = _compiled(tape)
     assert script.slots == ()
+
+
+def test_the_next_page_of_a_link_header_is_asked_for() -> None:
+    feed = "http://shop.example:8000/feed"
+    link = f'<{feed}?after=3d65c7d190b2&limit=10>; rel="next", <{feed}>; rel="first"'
+    tape = Tape()
+    tape.get("/feed", headers=[("Link", link)], answer_json=[1])
+    tape.get("/feed?after=3d65c7d190b2&limit=10", answer_json=[2])
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], headers=((b"link", b'<https://live.test/feed?after=zz&limit=10>; rel="next"'),))
+    assert player.target(script.steps[1]) == b"/feed?after=zz&limit=10"

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from captures.envelopes import Framing, jupyter_framed, open_document
+from captures.envelopes import Framing, is_protocol_name, jupyter_framed, open_document
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan, Script, SlotKind, StepKind
 from replayer.user.framing import rendered_payload
@@ -321,3 +321,48 @@ def test_an_id_in_graphql_is_told_by_its_argument(query: str, variables: dict[st
     player.answer(script.steps[0], document={"data": {"createCart": {"id": "55"}}})
     document = json.loads(player.body(script.steps[1]))
     assert "55" in document["query"] or list(document["variables"].values()) == ["55"]
+
+
+# What the server says and, after it, the client: recorded · both with live values. Topics, and what calls return.
+SPOKEN: list[tuple[Any, Any, Any, Any]] = [
+    (
+        {"jsonrpc": "2.0", "id": 1, "result": 63},
+        {"jsonrpc": "2.0", "id": 1, "result": 5},
+        {"jsonrpc": "2.0", "id": 2, "method": "read", "params": [63]},
+        {"jsonrpc": "2.0", "id": 2, "method": "read", "params": [5]},
+    ),
+    (
+        {"type": "hello", "session": "4fdbbba4"},
+        {"type": "hello", "session": "live"},
+        {"type": "subscribe", "to": "/queue/reply-user4fdbbba4"},
+        {"type": "subscribe", "to": "/queue/reply-userlive"},
+    ),
+    (
+        {"type": "made", "order": {"id": 63}},
+        {"type": "made", "order": {"id": 5}},
+        {"command": "subscribe", "identifier": '{"channel":"OrderChannel","order_id":63}'},
+        {"command": "subscribe", "identifier": '{"channel":"OrderChannel","order_id":5}'},
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "said_live", "sent", "sent_live"), SPOKEN)
+def test_what_the_server_said_stands_in_what_the_client_says(
+    said: Any, said_live: Any, sent: Any, sent_live: Any
+) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "open", "params": ["f"]} if "jsonrpc" in said else {"type": "hi"}
+    tape = Tape()
+    tape.socket("/ws", [(20, ">", call), (40, "<", said), (600, ">", sent)], close_ms=900)
+    _, script, player = _compiled(tape)
+    producer = next(step for step in script.steps if step.extractors)
+    _take(player, script, producer.index, json.dumps(said_live).encode())
+    send = [step for step in script.steps if step.kind is StepKind.SEND][-1]
+    assert json.loads(player.render(send.payload)) == sent_live
+
+
+@pytest.mark.parametrize(
+    "name", ["actioncable-v1-json", "actioncable-unsupported", "graphql-transport-ws", "v12.stomp"]
+)
+def test_names_of_protocols_are_told_from_tokens(name: str) -> None:
+    assert is_protocol_name(name.encode())
+    assert not is_protocol_name(TICKET.encode()) and not is_protocol_name(f"{name}.{KERNEL}".encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -127,3 +129,73 @@ def test_the_version_of_what_was_read_guards_the_write() -> None:
     _, script, player = _compiled(tape)
     player.answer(script.steps[0], document={"version": 99, "theme": "dark"})
     assert player.body(script.steps[1]) == b'{"version": 99, "theme": "light"}'
+
+
+# Answer of POST /orders, recorded and live · what is sent then · with the live answer.
+WRITTEN: list[tuple[Any, Any, dict[str, Any], bytes]] = [
+    ({"id": 17}, {"id": 4}, {"form": "comment[order_id]=17&comment[text]=hi"}, b"comment[order_id]=4&comment[text]=hi"),
+    ({"id": 17}, {"id": 4}, {"send_json": {"orderIds": [17]}}, b'{"orderIds": [4]}'),
+    ({"id": 17}, {"id": 4}, {"send_json": {"selectedOrderId": 17}}, b'{"selectedOrderId": 4}'),
+    (
+        {"lines": [{"id": 21}, {"id": 22}]},
+        {"lines": [{"id": 8}, {"id": 9}]},
+        {"send_json": {"lines": [{"id": 21, "n": 1}, {"id": 22, "n": 2}]}},
+        b'{"lines": [{"id": 8, "n": 1}, {"id": 9, "n": 2}]}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("shown", "live", "sent", "expected"), WRITTEN)
+def test_ids_in_forms_lists_and_objects_sent_back_follow(
+    shown: Any, live: Any, sent: dict[str, Any], expected: bytes
+) -> None:
+    tape = Tape()
+    tape.post("/orders", send_json={"what": "tea"}, answer_json=shown, status=201)
+    tape.post("/more", answer_json={"ok": True}, **sent)
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], document=live)
+    assert player.body(script.steps[1]) == expected
+
+
+def test_an_id_before_the_ending_of_a_file_follows() -> None:
+    tape = Tape()
+    tape.post("/orders", send_json={"what": "tea"}, answer_json={"id": 17}, status=201)
+    tape.get("/orders/17.json", answer_json={"ok": True})
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], document={"id": 4})
+    assert player.target(script.steps[1]) == b"/orders/4.json"
+
+
+def _token(**claims: Any) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJIUzI1NiJ9.{part}.c2lnbmF0dXJl"
+
+
+def test_what_a_page_reads_out_of_its_token_follows() -> None:
+    subject = "3e39a480-26ed-44bb-8355-78b2e05f1efa"
+    tape = Tape()
+    tape.post("/token", form="code=1", answer_json={"access_token": _token(sub=subject, account_id=61)})
+    bearer = [("Authorization", f"Bearer {_token(sub=subject, account_id=61)}")]
+    tape.get(f"/users/{subject}", sent=bearer, answer_json={"ok": True})
+    tape.get("/accounts/61/feed", sent=bearer, answer_json={"ok": True})
+    _, script, player = _compiled(tape)
+    player.answer(script.steps[0], document={"access_token": _token(sub="live", account_id=7)})
+    assert player.target(script.steps[1]) == b"/users/live"
+    assert player.target(script.steps[2]) == b"/accounts/7/feed"
+
+
+def test_a_proof_key_is_drawn_and_its_challenge_made_from_it() -> None:
+    verifier, challenge = "kjQ_44GK" * 6, "r89QJEd8xTn3b0aLw2mZ5vC7yU1oP4sD6fG9hJ0kL_-"
+    query = f"client_id=app&code_challenge={challenge}&code_challenge_method=S256"
+    tape = Tape()
+    tape.get(f"/auth?{query}", status=302, headers=[("Location", "/cb?code=aB3dE5fG7hJ9kL1m")])
+    tape.get("/cb?code=aB3dE5fG7hJ9kL1m", html="<p>hi</p>")
+    tape.post("/token", form=f"code=aB3dE5fG7hJ9kL1m&code_verifier={verifier}", answer_json={"ok": True})
+    _, script, player = _compiled(tape)
+    (drawn,) = [n for n, slot in enumerate(script.slots) if slot.kind is SlotKind.GENERATED]
+    assert script.slots[drawn].detail == "alnum:48"
+    player.fill(drawn, b"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    expected = b"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B.
+    assert b"code_challenge=" + expected in player.target(script.steps[0])
+    player.answer(script.steps[0], headers=((b"location", b"/cb?code=live"),))
+    assert b"code_verifier=dBjftJeZ4CVP" in player.body(script.steps[2])

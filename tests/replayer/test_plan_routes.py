@@ -124,3 +124,12 @@ def test_what_a_route_serves(sent: list[tuple[str, str]], content_type: str, kin
     tape = Tape()
     tape.get("/x", sent=sent, headers=[("Content-Type", content_type)], answer=b"x")
     assert compile_plan(capture_of(tape)).routes[0].kind is kind
+
+
+def test_pages_are_not_one_route_with_an_answer_that_has_the_only_document() -> None:
+    tape = Tape()
+    tape.get("/about", html="<p>a</p>")
+    tape.get("/contact", html="<p>c</p>")
+    tape.get("/poll", answer_json={"a": 1, "b": 2, "c": 3})
+    names = {route.name for route in compile_plan(capture_of(tape)).routes}
+    assert names == {"GET /about", "GET /contact", "GET /poll"}
