@@ -327,7 +327,9 @@ def read_run(directory: Path) -> Run:
             elif run is not None:
                 _take(run, kind, body)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
-        reader.damage.append(f"{path}: a record has a form this version does not know ({exc})")
+        reader.damage.append(
+            f"{path}: a record has a form this version does not know, a newer one may have written it ({exc})"
+        )
     if run is None:
         raise CaptureError(str(path), "the facts of the run are missing", hint="the run cannot be reported")
     run.damage = reader.damage

@@ -73,5 +73,6 @@ def farewell(options: RecordOptions, result: RecordResult) -> Iterator[str]:
         yield f"the capture ends early: {result.sealed_early}"
         yield f"what is in it can be read; if it is damaged: rushhour recover {path} -o recovered.rush"
     yield "next:"
-    for command in next_commands(path, options.url):
+    identities = f"{options.out}{IDENTITIES_SUFFIX}" if result.columns else ""
+    for command in next_commands(path, options.url, identities):
         yield f"  {command}"

@@ -72,15 +72,17 @@ def inputs(path: str, columns: Sequence[str], *, is_written: bool = True) -> lis
     return lines
 
 
-def next_commands(path: str, url: str) -> list[str]:
-    """Give the three commands to type next."""
+def next_commands(path: str, url: str, identities: str = "") -> list[str]:
+    """Give the commands to type next; ``identities`` is the file of those who log in, "" where nobody does."""
     file = shlex.quote(path)
+    users = f" --identities {shlex.quote(identities)}" if identities else ""
     origin = urlsplit(url)
     target = shlex.quote(f"{origin.scheme}://{origin.netloc}") if origin.netloc else "URL"
     return [
         f"rushhour inspect {file}",
         f"rushhour plan {file}",
-        f"rushhour replay {file} --target {target} --scale 10",
+        f"rushhour verify {file} --target {target}{users}",
+        f"rushhour replay {file} --target {target}{users} --scale 10",
     ]
 
 

@@ -75,7 +75,9 @@ def verified(options: ReplayOptions, *, policy: Path | None, talk: Console) -> R
 def _next(options: ReplayOptions, *, is_same: bool) -> str:
     file = printable(shlex.quote(str(options.capture)))
     if is_same:
-        return f"rushhour replay {file} --target {options.target.target} --users 10"
+        given = options.crowd.identities
+        users = f" --identities {printable(shlex.quote(str(given)))}" if given is not None else ""
+        return f"rushhour replay {file} --target {options.target.target}{users} --users 10"
     return f"rushhour plan {file} --rules-out rules.toml"
 
 

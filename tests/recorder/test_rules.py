@@ -168,4 +168,6 @@ def test_the_end_tells_what_went_wrong() -> None:
 def test_the_next_commands_can_be_typed_as_they_are() -> None:
     commands = next_commands("my file.rush", "http://localhost:8000/page?x=1")
     assert commands[-1] == "rushhour replay 'my file.rush' --target http://localhost:8000 --scale 10"
+    (*_, with_users) = next_commands("a.rush", "http://localhost:8000/", "a.rush.identities.csv")
+    assert with_users.endswith("--target http://localhost:8000 --identities a.rush.identities.csv --scale 10")
     assert len(commands) == 3
