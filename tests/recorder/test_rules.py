@@ -170,4 +170,4 @@ def test_the_next_commands_can_be_typed_as_they_are() -> None:
     assert commands[-1] == "rushhour replay 'my file.rush' --target http://localhost:8000 --scale 10"
     (*_, with_users) = next_commands("a.rush", "http://localhost:8000/", "a.rush.identities.csv")
     assert with_users.endswith("--target http://localhost:8000 --identities a.rush.identities.csv --scale 10")
-    assert len(commands) == 3
+    assert len(commands) == 4
