@@ -10,7 +10,7 @@ from captures.redact.inputs import is_placeholder
 from replayer.plan.dependencies import Needs
 from replayer.plan.evidence import Left, Literal
 from replayer.plan.index import Match
-from replayer.plan.minted import drawn_by_script, generator_of, is_session_key
+from replayer.plan.minted import drawn_by_script, generator_of, is_session_key, is_shifted
 from replayer.plan.reading import Reading
 from replayer.plan.records import RouteKind, Source
 from replayer.plan.routes import is_unsafe
@@ -90,7 +90,7 @@ class Bindings:
                 match.sighting = next((s for s in match.messages if s.event in answers), match.sighting)
             if ruled is not None and ruled.decides(match.use):
                 self._add_ruled(match.use, match, ruled)
-            elif match.use.value in self._minted:
+            elif match.use.value in self._minted and not (match.is_accepted and self._is_shifted(match.use)):
                 self._add(match.use, None)
             elif match.is_accepted:
                 self._add(match.use, match)
@@ -144,13 +144,22 @@ class Bindings:
         brought = {use.value for use in self._reading.unmatched if use.place.startswith("cookie ")}
         minted: dict[bytes, str] = {}
         for use in self._reading.unmatched:
-            if use.value not in self._constants and use.value not in brought and not is_credential_key(use.key):
+            if use.value not in brought and not is_credential_key(use.key):
                 generator = generator_of(use.value, wall_ns + self._at_ns(use.event), use.key)
+                if use.value in self._constants and not is_shifted(generator):
+                    continue
                 if not generator and len(n_sent.get((use.key, use.value), ())) > 1:
                     generator = drawn_by_script(use.value)
                 if generator:
                     minted.setdefault(use.value, generator)
+        for use in (match.use for match in self._reading.matches if not match.is_accepted):
+            generator = generator_of(use.value, wall_ns + self._at_ns(use.event), use.key)
+            if is_shifted(generator):  # Shown by chance: a page is full of today's date.
+                minted.setdefault(use.value, generator)
         return minted
+
+    def _is_shifted(self, use: Use) -> bool:
+        return is_shifted(self._minted.get(use.value, ""))
 
     def _at_ns(self, event: EventRef) -> int:
         if event[1] >= 0:

@@ -40,6 +40,11 @@ _RANDOM_BITS = 2.75
 """Eight letters that are all different have 3 bits each, eight of which two are alike 2.75."""
 # Source: ECMA-262 §21.4.4.36, Date.prototype.toISOString.
 _ISO = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+# Source: RFC 3339 §5.6, full-date.
+_DAY = re.compile(rb"\d{4}-\d\d-\d\d")
+_NEAR_DAYS = 366
+"""A date this near to the recording is one of its time; a birthday or a founding year is not."""
+_S_PER_DAY = 24 * 3600
 
 
 def generator_of(value: bytes, wall_ns: int, key: str = "") -> str:
@@ -61,9 +66,29 @@ def generator_of(value: bytes, wall_ns: int, key: str = "") -> str:
         return f"alnum:{len(value)}"
     if value.isdigit():
         return _epoch(value, wall_ns)
-    if _ISO.fullmatch(value) and abs(_iso_ns(value) - wall_ns) <= _MAX_AGE_S_NS:
+    if _ISO.fullmatch(value):
+        return _iso(value, wall_ns)
+    return _day(value, wall_ns) if _DAY.fullmatch(value) else ""
+
+
+def is_shifted(generator: str) -> bool:
+    """Tell whether a generator keeps its distance to the day of the replay: everybody may have sent the same then."""
+    return generator.startswith(("day:", "iso:"))
+
+
+def _day(value: bytes, wall_ns: int) -> str:
+    """A date of a year around the recording keeps its distance to it. Worked: yesterday, recorded, is ``day:-1``."""
+    days = _iso_ns(value + b"T00:00:00.000Z") // _NS_PER_S // _S_PER_DAY - wall_ns // _NS_PER_S // _S_PER_DAY
+    return f"day:{days}" if abs(days) <= _NEAR_DAYS else ""
+
+
+def _iso(value: bytes, wall_ns: int) -> str:
+    """A time of the moment is the moment's; one of a year around it keeps its distance in whole days."""
+    distance_ns = _iso_ns(value) - wall_ns
+    if abs(distance_ns) <= _MAX_AGE_S_NS:
         return "iso"
-    return ""
+    days = _iso_ns(value) // _NS_PER_S // _S_PER_DAY - wall_ns // _NS_PER_S // _S_PER_DAY
+    return f"iso:{days}T{value[11:].decode()}" if abs(days) <= _NEAR_DAYS else ""
 
 
 @lru_cache(maxsize=4096)

@@ -49,7 +49,8 @@ class SlotKind(Enum):
     """A value that a response or message of this very user carried."""
     GENERATED = "generated"
     """A value the recorded client minted; ``detail`` names the generator (``replayer.user.slots.Mint``): ``uuid4``,
-    ``uuid7``, ``epoch_ms``, ``epoch_s``, ``iso``, ``hex:<n>``, ``alnum:<n>``, ``digits:<n>``, ``traceparent``."""
+    ``uuid7``, ``epoch_ms``, ``epoch_s``, ``iso``, ``hex:<n>``, ``alnum:<n>``, ``digits:<n>``, ``traceparent``,
+    ``day:<n>``, ``iso:<n>T<time>``."""
     INPUT = "input"
     """A column of the identities; ``detail`` is the column's name."""
     DERIVED = "derived"

@@ -46,6 +46,7 @@ from replayer.plan.requirements import Requirement, requirements_from
 VERSION = 1
 GENERATORS = re.compile(
     r"uuid4|uuid7|epoch_s|epoch_ms|iso|traceparent|(?:hex|base36|alnum|digits|counter):[1-9]\d{0,3}|counter:0"
+    r"|day:-?\d{1,4}|iso:-?\d{1,4}T\d\d:\d\d:\d\d\.\d{3}Z"
 )
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _TABLE = re.compile(r"^\s*\[\[\s*([a-z]+)\s*\]\]", re.MULTILINE)
@@ -242,7 +243,9 @@ class _Reader:
         is_known = (kind == "mint" and GENERATORS.fullmatch(detail)) or (kind == "input" and _COLUMN.fullmatch(detail))
         if rule.use not in ("extract", "literal") and not is_known:
             raise self.wrong(
-                line, f"use = {rule.use!r}", "extract, literal, mint:uuid4 (epoch_ms, iso, hex:16 …), input:column"
+                line,
+                f"use = {rule.use!r}",
+                "extract, literal, mint:uuid4 (epoch_ms, iso, day:-1, hex:16 …), input:column",
             )
         return rule
 

@@ -10,7 +10,7 @@ import binascii
 import html
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b, sha256
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus, unquote_to_bytes
@@ -258,7 +258,8 @@ class Mint:
 
         Args:
             generator: ``uuid4``, ``uuid7``, ``epoch_s``, ``epoch_ms``, ``iso``, ``hex:<n>``, ``digits:<n>``,
-                ``base36:<n>``, ``alnum:<n>``, ``traceparent`` or ``counter:<n>``, numbers above n that grow.
+                ``base36:<n>``, ``alnum:<n>``, ``traceparent``, ``counter:<n>``, numbers above n that grow, ``day:<n>``,
+                the date of n days from today, or ``iso:<n>T<time>``, that time of it (UTC).
 
         Raises:
             ValueError: there is no such generator.
@@ -270,6 +271,11 @@ class Mint:
             return b"%d" % (wall_ns // 1_000_000_000)
         if name == "epoch_ms":
             return b"%d" % (wall_ns // 1_000_000)
+        if name == "day":
+            return _day(wall_ns, int(size))
+        if name == "iso" and size:
+            days, _, time = size.partition("T")
+            return b"%sT%s" % (_day(wall_ns, int(days)), time.encode())
         if name == "iso":
             moment = datetime.fromtimestamp(wall_ns / 1e9, UTC)
             return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
@@ -286,6 +292,10 @@ class Mint:
         if name == "hex":
             return self._digest((int(size) + 1) // 2).hex()[: int(size)].encode()
         raise ValueError(f"no generator named {generator!r}")
+
+
+def _day(wall_ns: int, days: int) -> bytes:
+    return (datetime.fromtimestamp(wall_ns / 1e9, UTC).date() + timedelta(days=days)).isoformat().encode()
 
 
 # The first digit of a number is never 0 where all are drawn from 1 to 9.
