@@ -21,6 +21,7 @@ def constants() -> Iterator[Constant]:
     """Generate the numbers in the order in which a run meets them."""
     yield from _of_the_load()
     yield from _of_users()
+    yield from _of_the_wire()
     yield from _of_processes()
 
 
@@ -49,16 +50,35 @@ def _of_users() -> Iterator[Constant]:
     yield Constant("kept-failures", KEPT_FAILURES, "steps", "of each kind of failure and worker")
 
 
+def _of_the_wire() -> Iterator[Constant]:
+    from replayer.user.answers import MAX_DECODED_BYTES
+    from replayer.wire.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES
+    from replayer.wire.outbox import MOST
+    from replayer.wire.sse import MAX_EVENT_BYTES
+    from replayer.wire.websocket import CLOSE_S, MAX_UNSENT_BYTES
+
+    yield Constant("largest-head", MAX_HEAD_BYTES >> 10, "KiB", "of an answer; more is too_large")
+    yield Constant("largest-body", MAX_BODY_BYTES >> 20, "MiB", "of an answer, as sent; more is too_large")
+    yield Constant("largest-decoded-body", MAX_DECODED_BYTES >> 20, "MiB", "of an answer; more is a mismatch")
+    yield Constant("largest-event", MAX_EVENT_BYTES >> 20, "MiB", "of an event stream; more is too_large")
+    yield Constant("largest-backlog", MAX_UNSENT_BYTES >> 20, "MiB", "of a socket whose server does not read")
+    yield Constant("close-timeout", CLOSE_S, "s", "for the other end of a close handshake")
+    yield Constant("written-together", MOST, "requests", "at most, at the end of a turn of the loop")
+
+
 def _of_processes() -> Iterator[Constant]:
     from analysis.verdict import LAG_FLOOR_MS, LAG_SHARE
     from replayer.pool.controller import Patience
     from replayer.pool.protocol import LEASE_RENEWAL_S, LEASE_S
-    from replayer.pool.timers import GRID_NS
+    from replayer.pool.timers import GRID_NS, SLICE_NS
+    from replayer.pool.worker import HEARTBEAT_S
 
     patience = Patience()
     yield Constant("lease", LEASE_S, "s", "a worker sends without hearing of its controller")
     yield Constant("lease-renewal", LEASE_RENEWAL_S, "s", "between two leases")
     yield Constant("timer-grid", GRID_NS / NS_PER_MS, "ms", "sends start on it, never early")
+    yield Constant("longest-slice", SLICE_NS / NS_PER_MS, "ms", "of due calls, before answers get their turn")
+    yield Constant("heartbeat", HEARTBEAT_S * 1000, "ms", "of the loop; how late it is is the loop's lag")
     yield Constant("ready-timeout", patience.ready_ns / NS_PER_S, "s", "from launch to ready workers")
     yield Constant("allowed-lag", LAG_FLOOR_MS, "ms", "of sends and loops at p99, or more by the next line")
     yield Constant("allowed-lag-share", LAG_SHARE, "ratio", "of the smallest latency limit in force")

@@ -83,11 +83,11 @@ class OriginConnections:
 
     def submit(self, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
         """Send a rendered request as soon as a connection is free."""
-        idle, send = self._idle, self._send
+        idle = self._idle
         while idle:
             connection = idle.pop()
             if connection.is_alive:
-                send(connection, request, intended_ns, data)
+                self._send(connection, request, intended_ns, data, 0)
                 return
         self._waiting.append(Waiting(request, intended_ns, data))
         self._dial_if_needed()
@@ -175,20 +175,21 @@ class OriginConnections:
     def _release(self, connection: Connection) -> None:
         if self._waiting:
             request, intended_ns, data, actual_ns = self._waiting.popleft()
-            self._send(connection, request, intended_ns, data, is_retry=actual_ns != 0)
+            self._send(connection, request, intended_ns, data, actual_ns)
         else:
             self._idle.append(connection)
 
     def _send(
-        self, connection: Connection, request: LinkedRequest, intended_ns: int, data: bytes, *, is_retry: bool = False
+        self, connection: Connection, request: LinkedRequest, intended_ns: int, data: bytes, first_ns: int
     ) -> None:
+        """Send a request; ``first_ns`` is 0, or when it was sent before. No keywords: they cost a tenth of a send."""
         run = self._run
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
         connection.intended_ns = intended_ns
         connection.actual_ns = actual_ns
-        connection.is_retry = is_retry
+        connection.is_retry = first_ns != 0
         if request.is_kept_open:
             connection.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
         else:

@@ -62,7 +62,7 @@ class OriginStreams:
         if session is not None and session.has_room():
             idle = self._idle
             stream = idle.pop() if idle else session.open_stream()
-            self._send(stream, request, intended_ns, data)
+            self._send(stream, request, intended_ns, data, 0)
         else:
             self._waiting.append(Waiting(request, intended_ns, data, self._run.clock()))
             self._provide()
@@ -147,7 +147,7 @@ class OriginStreams:
         while waiting and session is not None and session.has_room():
             request, intended_ns, data, _, actual_ns = waiting.popleft()
             stream = self._idle.pop() if self._idle else session.open_stream()
-            self._send(stream, request, intended_ns, data, is_retry=actual_ns != 0)
+            self._send(stream, request, intended_ns, data, actual_ns)
         if waiting:
             self._provide()
 
@@ -198,16 +198,14 @@ class OriginStreams:
         )
         return "stale_reconnect" if is_stale else ""
 
-    def _send(
-        self, stream: Stream, request: LinkedRequest, intended_ns: int, data: bytes, *, is_retry: bool = False
-    ) -> None:
+    def _send(self, stream: Stream, request: LinkedRequest, intended_ns: int, data: bytes, first_ns: int) -> None:
         run = self._run
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
         stream.intended_ns = intended_ns
         stream.actual_ns = actual_ns
-        stream.is_retry = is_retry
+        stream.is_retry = first_ns != 0
         if request.is_kept_open:
             stream.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
         else:
