@@ -17,6 +17,7 @@ from analysis.compression import compression_notes
 from analysis.delivery import stream_reports
 from analysis.evaluate import Outcome, Result
 from analysis.failures import failure_reports
+from analysis.machine import core_wait_ratio, cpu_ratio
 from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
@@ -206,13 +207,12 @@ def _times_ms(times: Distribution) -> dict[str, float | None]:
 
 
 def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
-    # The last second of a run is seldom a whole one.
-    worker_s = sum(len(who) * min(1.0, max(0.0, run.duration_s - second)) for second, who in run.workers.items())
     return {
         "lag_ms": _lag_ms(run.judged.lag),
         "loop_ms": _lag_ms(run.judged.loop),
         "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
-        "cpu_ratio": round(run.whole.cpu_ns / 1e9 / worker_s, 4) if worker_s else 0.0,
+        "cpu_ratio": cpu_ratio(run),
+        "core_wait_ratio": core_wait_ratio(run),
         "valid": not verdict.invalid,
         "limit_ms": verdict.lag_limit_ms,
         "invalid": list(verdict.invalid),

@@ -17,6 +17,7 @@ from analysis.delivery import evaluate_delivery, floods, streams_of, unmeasured
 from analysis.evaluate import Outcome, Result, evaluate, no_data
 from analysis.evidence import evidence_for, is_planned
 from analysis.histogram import Histogram
+from analysis.machine import NOTED_RATIO, core_wait_ratio
 from analysis.relative import evaluate_relative
 from analysis.representation import MOST, heavier, unlike
 from analysis.run import Ended, Judging, Run
@@ -183,8 +184,15 @@ def _late(run: Run, limit_ms: float) -> list[str]:
         p99_us = Histogram(buckets).quantile(0.99)
         if p99_us is not None and p99_us / 1000 > limit_ms:
             lag = f"{what} {p99_us / 1000:.1f} ms after plan at p99"
-            late.append(f"this machine was late: {lag}, {limit_ms:.1f} ms is allowed")
+            late.append(f"this machine was late: {lag}, {limit_ms:.1f} ms is allowed{_why_late(run)}")
     return late
+
+
+def _why_late(run: Run) -> str:
+    share = core_wait_ratio(run)
+    if share < NOTED_RATIO:
+        return ""
+    return f"; workers waited for a core for {share:.0%} of their time, so too much runs on this machine"
 
 
 def _untrusted(run: Run) -> list[str]:

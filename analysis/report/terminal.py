@@ -188,6 +188,7 @@ def _generator(generator: dict[str, Any], console: Console) -> None:
             "measurement  ",
             (word, style),
             f": sends p99 {format_ms(lag)} late, loop p99 {format_ms(loop)} late ({format_ms(generator['limit_ms'])} "
-            f"allowed), CPU {generator['cpu_ratio']:.0%} of a core per worker",
+            f"allowed), CPU {generator['cpu_ratio']:.0%} of a core per worker, waited for one "
+            f"{generator['core_wait_ratio']:.0%} of the time",
         )
     )

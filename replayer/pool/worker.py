@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,7 +21,7 @@ import uvloop
 
 from analysis.slotcodec import slot_to_body
 from captures.errors import ReplayError
-from captures.units import NS_PER_S
+from captures.units import NS_PER_MS, NS_PER_S
 from replayer.load.populations import scripts_played
 from replayer.plan.codec import plan_from_bytes
 from replayer.plan.records import Plan
@@ -32,6 +30,7 @@ from replayer.pool.crowd import Crowd, Seat
 from replayer.pool.link import open_link
 from replayer.pool.protocol import Kind
 from replayer.pool.timers import Timers
+from replayer.pool.usage import core_wait_ns, peak_kib
 from replayer.user.checks import Budget
 from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
@@ -95,6 +94,7 @@ class Worker:
         self._has_begun = False
         self._second = 0
         self._cpu_ns = time.process_time_ns()
+        self._core_wait_ns = 0
         self._heartbeat_ns = 0
         self._late_ns = 0
 
@@ -198,6 +198,7 @@ class Worker:
             self._arm_storms(assignment, runs)
         self._crowd.begin()
         self._timers.call_at(t0_ns + NS_PER_S, self._second_over, None)
+        self._core_wait_ns = core_wait_ns()
         self._heartbeat_ns = time.monotonic_ns()
         self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
 
@@ -310,6 +311,9 @@ class Worker:
         if not self._granted.done():
             return
         until = max(self._second + 1, (now_ns - self._run.start_ns) // NS_PER_S)
+        wait_ns = core_wait_ns()
+        self._meter.count("core_wait_ms", (wait_ns - self._core_wait_ns) // NS_PER_MS)
+        self._core_wait_ns = wait_ns
         while self._second < until:
             cpu_ns = time.process_time_ns()
             gauges = {
@@ -317,7 +321,7 @@ class Worker:
                 "connections_open": self._connections.n,
                 "sockets_open": self._sockets.n,
                 "sockets_paused": self._sockets.n_paused,
-                "memory_kib": _peak_kib(),
+                "memory_kib": peak_kib(),
             }
             self._meter.pushes.settle(now_ns, self._run.start_ns, is_end=self._over.done())
             slot = self._meter.take_slot(self._second, gauges, cpu_ns - self._cpu_ns)
@@ -425,12 +429,6 @@ def _without_values(exc: BaseException) -> str:
     frames = traceback.extract_tb(exc.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(exc).__name__}{where}"
-
-
-def _peak_kib() -> int:
-    """Return the most memory this process has held; macOS counts it in bytes (getrusage(2))."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
 
 
 async def _first(awaited: asyncio.Future[Any], over: asyncio.Future[None]) -> Any:

@@ -46,6 +46,7 @@ CONTRACT: dict[str, object] = {
         "lag_ms": {"p50": NUMBER, "p99": NUMBER, "max": NUMBER},
         "loop_ms": {"p50": NUMBER, "p99": NUMBER, "max": NUMBER},
         "cpu_ratio": float,
+        "core_wait_ratio": float,
         "valid": bool,
     },
     "storms": list,

@@ -131,14 +131,21 @@ def test_lag_may_be_a_tenth_of_the_smallest_latency_limit_in_force(expr: str, li
     assert verdict.lag_limit_ms == limit_ms == lag_limit(verdict.results)
 
 
-def a_late_run(*, lag_ms: float = 0.2, loop_ms: float = 0.1) -> Run:
-    slot = a_slot({QUOTES: measured(*[20.0] * 500)}, counts=sessions(20), lag_ms=lag_ms, loop_ms=loop_ms)
+def a_late_run(*, lag_ms: float = 0.2, loop_ms: float = 0.1, **counts: int) -> Run:
+    slot = a_slot({QUOTES: measured(*[20.0] * 500)}, counts=sessions(20) | counts, lag_ms=lag_ms, loop_ms=loop_ms)
     return a_run([slot])
 
 
 @pytest.mark.parametrize(("lag_ms", "loop_ms", "word"), [(19, 19, "pass"), (21, 1, "invalid"), (1, 21, "invalid")])
 def test_a_late_generator_makes_a_run_invalid(lag_ms: float, loop_ms: float, word: str) -> None:
     assert judge(a_late_run(lag_ms=lag_ms, loop_ms=loop_ms), DEFAULTS).word.value == word
+
+
+def test_a_late_generator_that_had_no_core_says_so() -> None:
+    run = a_late_run(lag_ms=40)
+    assert "core" not in judge(run, DEFAULTS).invalid[0]
+    waiting = a_late_run(lag_ms=40, core_wait_ms=300)  # one worker, of whom one second is known
+    assert "waited for a core for 30% of their time" in judge(waiting, DEFAULTS).invalid[0]
 
 
 def test_allow_lag_keeps_the_verdict_and_says_so() -> None:
