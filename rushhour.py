@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -73,11 +74,36 @@ Rushhour records one real browser session and replays rush hour.
   rushhour demo                                    see the whole of it, in under a minute
   rushhour record https://shop.example -o my.rush  record a session of yours in a browser
   rushhour inspect my.rush                         what was recorded
+  rushhour verify my.rush --target URL             does one user get what was recorded?
   rushhour replay my.rush --target URL --users 50  replay it, get a verdict and a report
   rushhour doctor                                  what is missing on this machine
 
 rushhour -h lists the commands, rushhour COMMAND -h explains one.
 """
+
+
+WELCOME_BACK = """\
+Rushhour records one real browser session and replays rush hour. Here is {capture}. Next:
+
+  rushhour inspect {capture}
+      what was recorded
+  rushhour verify {capture} --target URL
+      does one user get what was recorded?
+  rushhour replay {capture} --target URL --users 50
+      replay it, get a verdict and a report
+
+rushhour -h lists the commands, rushhour COMMAND -h explains one.
+"""
+
+
+def _welcome(directory: Path) -> str:
+    """Say what to do next: with the newest capture of a directory, where it has one."""
+    captures = [path for path in directory.glob("*.rush") if path.is_file()]
+    if not captures:
+        return WELCOME
+    newest = max(captures, key=lambda path: path.stat().st_mtime_ns).name
+    shown = newest if newest.isprintable() else "my.rush"
+    return WELCOME_BACK.format(capture=shlex.quote(shown))
 
 
 def _configure_logging(_ctx: click.Context, _param: click.Parameter, level: str | None) -> None:
@@ -130,7 +156,7 @@ class Commands(click.Group):
 def cli(ctx: click.Context) -> None:
     """Record one real browser session. Replay rush hour."""
     if ctx.invoked_subcommand is None:
-        click.echo(WELCOME, nl=False)
+        click.echo(_welcome(Path()), nl=False)
 
 
 def _examples(*lines: str) -> str:

@@ -237,3 +237,17 @@ def test_on_github_an_error_stands_beside_the_job_too(
     assert _main(monkeypatch, "end", "config") == 2
     _, line = capfd.readouterr().err.splitlines()
     assert line == "::error title=rushhour%2C exit code 2::--scale 0 is no load: write a number above 0"
+
+
+@pytest.mark.process
+def test_without_arguments_it_names_the_capture_that_is_there(market: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    first = run_rushhour(cwd=tmp_path / "elsewhere")
+    assert first.returncode == 0
+    assert "rushhour demo " in first.stdout
+    back = run_rushhour(cwd=tmp_path)
+    assert f"rushhour verify {market.name} --target URL" in back.stdout
+    for line in (*first.stdout.splitlines(), *back.stdout.splitlines()):
+        words = line.split()
+        if line.startswith("  rushhour ") and words[1] != "COMMAND":
+            assert words[1] in rushhour.COMMANDS
