@@ -31,8 +31,9 @@ bench-captures: $(VENV)/.ready ## Measure reading and writing captures and what 
 bench-plan: $(VENV)/.ready ## Measure compiling captures of 5,000 and 20,000 exchanges
 	@$(BIN)/python -m benchmarks.compile_plan
 
-bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the controller
+bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the controller, and the run file of an hour
 	@$(BIN)/python -m benchmarks.merge_slots
+	@$(BIN)/python -m benchmarks.run_file
 
 bench-apps: $(VENV)/.ready chromium ## Record JupyterLab, a Socket.IO chat and a GraphQL shop, replay 20 users each (minutes)
 	@$(BIN)/python -m benchmarks.applications

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -16,8 +18,9 @@ from analysis.merge import ACROSS, MERGED, Grain, SlotMerge, Total, merge_measur
 from analysis.recorded import Recorded
 from analysis.runfile import FrameReader, FrameWriter
 from analysis.series import PUSH_LAG, Labels, is_coarse, total_of, with_estimator
-from analysis.slotcodec import slot_from_body, slot_to_body
+from analysis.slotcodec import slot_from_body
 from analysis.slots import Measure, SecondSlot, SeriesKey
+from analysis.storedslots import slot_from_stored, slot_to_stored
 from captures.errors import CaptureError, ConfigError
 
 RUN_FILE = "run.rush"
@@ -199,7 +202,7 @@ class Run:
         return total_of(self.judged.measures if is_coarse(labels) else self.by_route, name, labels)
 
     def add(self, total: Total) -> None:
-        """Count a stored total, unless one of its (worker, second) keys was counted before."""
+        """Take over a stored total, unless one of its (worker, second) keys was counted before."""
         keys = {(int(total.grain), worker, second) for worker, second in total.keys}
         if keys & self._seen:
             return
@@ -207,10 +210,14 @@ class Run:
         self._whole = self._judged = self._by_route = None
         slot = total.slot
         if total.grain is Grain.SECOND:
-            merge_slot(self.seconds.setdefault(slot.second, SecondSlot(worker=MERGED, second=slot.second)), slot)
+            kept = self.seconds.setdefault(slot.second, slot)
+            if kept is not slot:
+                merge_slot(kept, slot)
             self.workers.setdefault(slot.second, set()).update(worker for worker, _ in total.keys if worker != ACROSS)
         else:
-            merge_measures(self.windows.setdefault(slot.second, {}), slot.measures)
+            measures = self.windows.setdefault(slot.second, slot.measures)
+            if measures is not slot.measures:
+                merge_measures(measures, slot.measures)
 
 
 def _sum_of(slots: Iterable[SecondSlot]) -> SecondSlot:
@@ -228,6 +235,8 @@ class _Frame(IntEnum):
     END = 3
     JUDGING = 4
     RECORDED = 5
+    STORED = 6
+    """A total as ``storedslots`` packs it; ``TOTAL`` is how earlier versions wrote one."""
 
 
 class RunWriter:
@@ -273,7 +282,7 @@ class RunWriter:
 
     def _store(self, total: Total) -> None:
         keys = [number for key in total.keys for number in key]
-        self._frames.append(_Frame.TOTAL, [int(total.grain), keys, slot_to_body(total.slot)])
+        self._frames.append(_Frame.STORED, [int(total.grain), keys, slot_to_stored(total.slot)])
 
 
 def open_run(directory: Path, facts: RunFacts) -> RunWriter:
@@ -321,11 +330,12 @@ def read_run(directory: Path) -> Run:
     reader = FrameReader(path)
     run: Run | None = None
     try:
-        for kind, body in reader.frames():
-            if kind == _Frame.FACTS:
-                run = run or Run(facts=_facts_from(body))
-            elif run is not None:
-                _take(run, kind, body)
+        with _uncollected():
+            for kind, body in reader.frames():
+                if kind == _Frame.FACTS:
+                    run = run or Run(facts=_facts_from(body))
+                elif run is not None:
+                    _take(run, kind, body)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as exc:
         reader.damage.append(
             f"{path}: a record has a form this version does not know, a newer one may have written it ({exc})"
@@ -338,11 +348,24 @@ def read_run(directory: Path) -> Run:
     return run
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the cyclic collector from walking a growing heap again and again: it was half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _take(run: Run, kind: int, body: Any) -> None:
-    if kind == _Frame.TOTAL:
-        grain, keys, slot = body
+    if kind in (_Frame.TOTAL, _Frame.STORED):
+        grain, keys, stored = body
         pairs = list(zip(keys[::2], keys[1::2], strict=True))
-        run.add(Total(Grain(grain), slot_from_body(slot), pairs))
+        slot = slot_from_stored(stored) if kind == _Frame.STORED else slot_from_body(stored)
+        run.add(Total(Grain(grain), slot, pairs))
     elif kind == _Frame.END:
         end = RunEnd(**_known({**body, "ended": Ended(body["ended"])}, RunEnd))
         run.end = replace(end, lost_workers=tuple(end.lost_workers), notes=tuple(end.notes))

@@ -96,7 +96,12 @@ METRICS: Mapping[str, Metric] = {
             meaning="requests, intended start to last byte; assets only where a label asks for them",
         ),
         Metric(name="ws.connect", stats=_STEPS, labels=_SOCKET_LABELS, meaning="WebSocket handshakes, connect to 101"),
-        Metric(name="ws.ready", stats=_STEPS, labels=_SOCKET_LABELS, meaning="101 to the first message of the server"),
+        Metric(
+            name="ws.ready",
+            stats=_STEPS,
+            labels=_SOCKET_LABELS,
+            meaning="101 to the first message of a server that speaks first",
+        ),
         Metric(
             name="ws.reply",
             stats=_STEPS,
@@ -170,6 +175,16 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="storm.attempt", stats=_RECOVERIES, labels=("storm",), meaning="attempts to come back"),
         Metric(name="verify", stats=(Stat.MISMATCH,), meaning="answers unlike the recorded ones"),
         Metric(name="correlation", stats=(Stat.MISSES,), meaning="values an answer should have carried but did not"),
+        Metric(
+            name="lag.pool",
+            stats=(*_TIMES, Stat.COUNT),
+            meaning="of requests that found no free connection: the wait for one, or for room on one",
+        ),
+        Metric(
+            name="lag.connect",
+            stats=(*_TIMES, Stat.COUNT),
+            meaning="of requests that found no free connection: DNS, TCP and TLS of the new one",
+        ),
         Metric(name="generator.lag", stats=_TIMES, meaning="how late this machine sent, against its plan"),
         Metric(name="generator.loop", stats=_TIMES, meaning="how late the event loop of a worker woke up"),
     )
@@ -183,7 +198,8 @@ ESTIMATORS = ("stamped", "skew", "triggered", "stamped_relative")
 """Of ``ws.push_lag``, in the order in which they are taken where nobody says which; never added up."""
 _PUSHED = frozenset({PUSH_LAG, "ws.message", "ws.gap", "ws.stall", "ws.completeness"})
 _STREAMED = frozenset({"sse.first_event", "sse.event", "sse.gap"})
-UNASKED = _PUSHED | _STREAMED | STORMS | frozenset({"session.slip", "session.stretch", "refresh"})
+_WAITS = frozenset({"lag.pool", "lag.connect"})
+UNASKED = _PUSHED | _STREAMED | _WAITS | STORMS | frozenset({"session.slip", "session.stretch", "refresh", "ws.ready"})
 """Series that are nobody's step: what the server sent of its own accord, how whole sessions went,
 fresh credentials, and storms."""
 

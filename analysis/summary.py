@@ -210,6 +210,8 @@ def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
     return {
         "lag_ms": _lag_ms(run.judged.lag),
         "loop_ms": _lag_ms(run.judged.loop),
+        "pool_ms": _waits_ms(run, "lag.pool"),
+        "connect_ms": _waits_ms(run, "lag.connect"),
         "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
         "cpu_ratio": cpu_ratio(run),
         "core_wait_ratio": core_wait_ratio(run),
@@ -234,6 +236,12 @@ def _lag_ms(buckets: Buckets) -> dict[str, float | None]:
     times = Distribution.of_buckets(buckets)
     p50, p99 = times.quantiles_us((0.5, 0.99))
     return {"p50": _ms(p50), "p99": _ms(p99), "max": _ms(times.max_us) if buckets else None}
+
+
+def _waits_ms(run: Run, name: str) -> dict[str, Any]:
+    """Of the requests that found no free connection; all others waited 0 ms."""
+    measure = run.measure(name)
+    return {"count": measure.ok, **_lag_ms(measure.latency)}
 
 
 def _verification(run: Run) -> dict[str, Any]:

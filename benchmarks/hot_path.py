@@ -16,7 +16,7 @@ import tempfile
 import time
 import timeit
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,30 @@ import click
 
 from benchmarks.peers import recordings
 from benchmarks.peers.ground import BODY
+from captures.records import Origin
 from captures.sessions import load_capture
 from replayer.plan.compile import compile_plan
+from replayer.plan.push import Push
+from replayer.plan.records import (
+    MessageKind,
+    Plan,
+    RequestTemplate,
+    Route,
+    RouteKind,
+    Script,
+    SocketScript,
+    Step,
+    StepKind,
+)
 from replayer.targets import TargetSpec
 from replayer.user.checks import Budget
+from replayer.user.ending import AtEnd
 from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
 from replayer.user.port import Run
 from replayer.user.render import Rendered
+from replayer.user.sockets import UserSocket
 from replayer.user.steps import User
 from replayer.wire.heads import parse_head, remembered_heads
 from replayer.wire.http1 import Http1Connection
@@ -41,6 +56,7 @@ from replayer.wire.tally import Tally
 
 ROUNDS = 25
 EXCHANGES = 2_000
+_SOCKETS = 1_000
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Tue, 24 Nov 2026 03:44:18 GMT\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n"
@@ -58,6 +74,28 @@ class Nowhere:
         """Nothing to close."""
 
     abort = close
+
+
+class Silent:
+    """A WebSocket that takes everything; implements ``replayer.user.port.SocketConnection``."""
+
+    set_cookies: list[bytes] = []
+    failure = ""
+
+    def send(self, data: bytes, *, is_text: bool) -> None:
+        """Forget it."""
+
+    def is_open(self) -> bool:
+        """As far as anybody asks."""
+        return True
+
+    def close(self, code: int) -> None:
+        """Nothing to close."""
+
+    def abort(self) -> None:
+        """Nothing to end."""
+
+    reset = silence = abort
 
 
 @dataclass
@@ -99,8 +137,13 @@ def _answer(extra: str = "") -> bytes:
 
 def whole_user(path: Path, answers: list[bytes], rounds: int = ROUNDS) -> float:
     """Return ns per request of a user that plays a capture, answered with ``answers`` in turn."""
-    plan = compile_plan(load_capture(path))
-    meter, port, clock = Meter(0), NoWorker(), time.monotonic_ns
+    port = NoWorker()
+    run, script = _run_of(compile_plan(load_capture(path)), port)
+    return min(_played(script, run, port, answers) for _ in range(rounds))
+
+
+def _run_of(plan: Plan, port: NoWorker) -> tuple[Run, LinkedScript]:
+    meter, clock = Meter(0), time.monotonic_ns
     budget = Budget(clock)
     budget.left_ns = 0  # A busy worker: of the parsing checks a sample is made, everything else is done.
     run = Run(
@@ -120,9 +163,17 @@ def whole_user(path: Path, answers: list[bytes], rounds: int = ROUNDS) -> float:
         lease_until_ns=1 << 62,
     )
     script = LinkedScript(
-        plan, plan.scripts[0], targets=(_TARGET,), added=(), meter=meter, speed=1.0, max_gap_ns=None, pacing=Pacing.ASAP
+        plan,
+        plan.scripts[0],
+        targets=(_TARGET,),
+        added=(),
+        meter=meter,
+        speed=1.0,
+        max_gap_ns=None,
+        pacing=Pacing.ASAP,
+        trusts_clock=(True,),
     )
-    return min(_played(script, run, port, answers) for _ in range(rounds))
+    return run, script
 
 
 def _played(script: LinkedScript, run: Run, port: NoWorker, answers: list[bytes]) -> float:
@@ -171,6 +222,57 @@ def parts() -> dict[str, float]:
         "the clock": _ns(time.monotonic_ns),
         "(an empty call, contained in the above)": _ns(lambda: head),
     }
+
+
+def messages() -> dict[str, float]:
+    """Return ns of what a received message costs its user: of a kind that is not measured, and of pushed ones."""
+    push = Push(n=60, gap_ns=10**9, longest_gap_ns=10**9, due_ns=10**9)
+    kinds = {
+        "a message of a kind that is not pushed": None,
+        "a pushed message: rhythm and completeness": push,
+        "the same, stamped": replace(push, stamp="ts"),
+        "the same, one broadcast to 1,000 sockets": replace(push, is_distinct=True),
+        "the same, stamped and broadcast": replace(push, stamp="ts", is_distinct=True),
+    }
+    return {what: _message_ns(kind) for what, kind in kinds.items()}
+
+
+def _message_ns(push: Push | None) -> float:
+    """Deliver rounds of one message to 1,000 sockets, as the wire would."""
+    kind = MessageKind(name="quote", route=0, value="quote", is_sent=False, n_recorded=60, push=push)
+    handshake = RequestTemplate(method=b"GET", target=(b"/feed",), headers=())
+    connect = Step(index=0, kind=StepKind.CONNECT, route=0, origin=0, at_ns=0, request=handshake, socket=0)
+    socket = SocketScript(route=0, connect=0, discriminator=("type",), pushes=(0,) if push else ())
+    plan = Plan(
+        capture_sha256="0" * 64,
+        origins=(Origin("http", "bench.example", 80),),
+        routes=(Route(name="WS /feed", kind=RouteKind.SOCKET, origin=0, n_recorded=1),),
+        message_kinds=(kind,),
+        scripts=(Script(session=1, start_ns=0, duration_ns=0, steps=(connect,), slots=(), sockets=(socket,)),),
+    )
+    run, script = _run_of(plan, NoWorker())
+    run.at_end = AtEnd.HOLD  # The sockets stay open when the script is over.
+    run.meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
+    sockets = [_opened(User(number, script, run, {}, is_sampled=False), run) for number in range(_SOCKETS)]
+    best_ns = 1e9
+    for number in range(ROUNDS):
+        # Fresh bytes, as of every message that a socket reads; a copy each, so that no hash is remembered.
+        text = b'{"type":"quote","ts":%d,"seq":%d,"data":"%s"}' % (time.time_ns() // 10**6, number, b"x" * 200)
+        copies = [bytes(bytearray(text)) for _ in sockets]
+        now_ns = time.monotonic_ns()
+        started_ns = time.perf_counter_ns()
+        for each, data in zip(sockets, copies, strict=True):
+            each.message_received(each.connection, data, now_ns, is_text=True)  # type: ignore[arg-type]
+        best_ns = min(best_ns, (time.perf_counter_ns() - started_ns) / len(sockets))
+    return best_ns
+
+
+def _opened(user: User, run: Run) -> UserSocket:
+    socket = UserSocket(user, run, 0)
+    socket.connection = Silent()
+    socket._connect = (0, 0, 0)
+    socket.socket_opened(socket.connection, time.monotonic_ns())
+    return socket
 
 
 def _ns(call: Callable[[], object]) -> float:
@@ -223,7 +325,7 @@ def main(*, counts: bool) -> None:
         for what, user in _USERS.items():
             click.echo(f"{instructions(user):8,.0f} instructions  {what}")
         return
-    rows = {what: user(ROUNDS) for what, user in _USERS.items()} | parts()
+    rows = {what: user(ROUNDS) for what, user in _USERS.items()} | parts() | messages()
     for what, ns in rows.items():
         click.echo(f"{ns:8.0f} ns  {what}")
 

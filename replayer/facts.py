@@ -164,6 +164,8 @@ def _steps_of(plan: Plan, script: Script) -> Counter[str]:
             steps["http"] += not step.kept_open
         elif step.kind is StepKind.CONNECT:
             steps["ws.connect"] += 1
+            if script.sockets[step.socket].greets:
+                steps["ws.ready"] += 1
         elif step.kind is StepKind.SEND:
             steps["ws.reply"] += step.reply >= 0
     return steps

@@ -122,7 +122,7 @@ def _thresholds(rows: list[dict[str, Any]], console: Console, *, is_narrow: bool
         value = "–" if row["outcome"] == "not_applicable" else format_value(row["value"], row["unit"])
         cells = [
             Text(_MARKS[row["outcome"]], _STYLES[row["outcome"]]),
-            Text(printable(row["expr"]), "dim" if row["outcome"] == "not_applicable" else ""),
+            Text(_expr(row), "dim" if row["outcome"] == "not_applicable" else ""),
             Text(value + ("*" if is_low else "")),
         ]
         table.add_row(*cells, *([] if is_narrow else [Text(format_count(row["n"]) if row["n"] else "")]))
@@ -130,6 +130,12 @@ def _thresholds(rows: list[dict[str, Any]], console: Console, *, is_narrow: bool
     console.print(table)
     if n_low:
         console.print(Text("* low confidence: few samples, or the 95% interval reaches over the limit", "dim"))
+
+
+def _expr(row: dict[str, Any]) -> str:
+    """A threshold as it was written; what it was held against stands behind one that leaves that open."""
+    gated = f" ({row['gated']})" if row["gated"] else ""
+    return printable(row["expr"]) + gated
 
 
 def _series(series: list[dict[str, Any]], console: Console, *, is_narrow: bool) -> None:

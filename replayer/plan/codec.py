@@ -22,7 +22,7 @@ import msgpack
 from captures.errors import ReplayError
 from replayer.plan.records import Expectation, Plan, RequestTemplate
 
-VERSION = 6
+VERSION = 7
 """Raised with every change of ``records``: workers and caches refuse what they would misread."""
 
 _HEADERS = get_type_hints(RequestTemplate)["headers"]

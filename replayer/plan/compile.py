@@ -24,9 +24,10 @@ from replayer.plan.minted import constants
 from replayer.plan.origins import OriginFinder
 from replayer.plan.pairing import Paired, Pairings, ResponderRule, SocketLog, pair, paired_by_rule
 from replayer.plan.playing import played
+from replayer.plan.push import Push
 from replayer.plan.pushes import echo_key, pushes_of
 from replayer.plan.reading import Answer, Reading, read_session
-from replayer.plan.records import MessageKind, Pairing, Plan, Push, RouteKind, Script, Source
+from replayer.plan.records import MessageKind, Pairing, Plan, RouteKind, Script, Source
 from replayer.plan.requirements import with_requirements
 from replayer.plan.routes import Asked, Routes, Templates, is_unsafe, operation_of, path_template
 from replayer.plan.rules import NO_RULES, Play, RouteRule, Rules, place_name

@@ -25,7 +25,7 @@ from statistics import fmean, pstdev
 from captures.envelopes import Framing
 from captures.records import Message, Socket
 from replayer.plan.pairing import Entry, Pairings, SocketLog
-from replayer.plan.records import Push
+from replayer.plan.push import Push
 from replayer.plan.stamps import stamp_key, stamp_search
 
 LEAST_ON_A_SOCKET = 3

@@ -13,6 +13,7 @@ from enum import Enum, IntEnum, IntFlag
 
 from captures.envelopes import Framing
 from captures.records import Origin
+from replayer.plan.push import Push
 
 # A template is rendered by joining its segments: bytes stand for themselves, an int is the number of a slot.
 Template = tuple[bytes | int, ...]
@@ -354,6 +355,7 @@ class SocketScript:
     ``ready``: the RECEIVE steps that acknowledge what was subscribed to first; when the last has ended the socket is
     ready. Empty: it is ready when it is open.
     ``pushes``: kinds of messages that the server pushed over this very socket.
+    ``greets``: the server spoke first, soon after the socket was open.
     """
 
     route: int
@@ -366,32 +368,7 @@ class SocketScript:
     framing: Framing = Framing.PLAIN
     ready: tuple[int, ...] = ()
     pushes: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
-    """How the server pushed a kind of message of its own accord (``plan.pushes``).
-
-    Attributes:
-        n: how many came, on all sockets of the route.
-        gap_ns, gap_cv: mean and coefficient of variation of the time between two on one socket.
-        longest_gap_ns: the longest of these times.
-        due_ns: one is due so often on a live socket; 0 where they came too irregularly to say.
-        wait_ns: from an open socket to its first, at most.
-        is_distinct: one socket hardly ever received the same bytes twice, so equal bytes are one broadcast.
-        stamp: key of the server's time in the message (``plan.stamps``), "" where there is none.
-        echo: key under which it repeats a value that a client made and sent, "" where it does not.
-    """
-
-    n: int
-    gap_ns: int = 0
-    gap_cv: float = 0.0
-    longest_gap_ns: int = 0
-    due_ns: int = 0
-    wait_ns: int = 0
-    is_distinct: bool = False
-    stamp: str = ""
-    echo: str = ""
+    greets: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ from replayer.plan.routes import is_unsafe, operation_of
 from replayer.plan.sightings import Sighting
 from replayer.plan.values import EventRef, Use
 
+_GREETING_NS = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
@@ -293,7 +295,14 @@ class Draft:
             tickers=tuple(self._ticker(each) for each in self._heartbeats.heartbeats if each.socket == position),
             ready=self._ready(position),
             pushes=self._pushed(position),
+            greets=self._greets(position),
         )
+
+    def _greets(self, position: int) -> bool:
+        """Tell whether the server was the first to speak, and at once: not a push that just happened to come."""
+        log, opened_ns = self._reading.logs[position], _opened_ns(self._reading.track.exchanges[position])
+        first = log.entries[0] if log.entries else None
+        return first is not None and not first.is_sent and first.t_ns - opened_ns <= _GREETING_NS
 
     def _pushed(self, position: int) -> tuple[int, ...]:
         received = {entry.kind for entry in self._reading.logs[position].entries if not entry.is_sent}

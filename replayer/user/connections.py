@@ -23,11 +23,12 @@ CONNECTIONS_PER_ORIGIN = 6
 
 
 class Waiting(NamedTuple):
-    """A request that waits for a connection; ``actual_ns`` is 0, or when it was first sent."""
+    """A request that waits for a connection since ``since_ns``; ``actual_ns`` is 0, or when it was first sent."""
 
     request: LinkedRequest
     intended_ns: int
     data: bytes
+    since_ns: int
     actual_ns: int = 0
 
 
@@ -52,8 +53,10 @@ class Requester(Protocol):
     def finish(self, step: int, end_ns: int) -> None:
         """The request has ended with a response."""
 
-    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
-        """An event stream that is still open brought so much."""
+    def take_events(
+        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
+    ) -> None:
+        """An event stream that is still open brought so much; ``times``: intended and actual start of its request."""
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         """The request has ended without one."""
@@ -65,7 +68,7 @@ class Requester(Protocol):
 class OriginConnections:
     """Implements ``http1.Owner`` for one user and origin."""
 
-    __slots__ = ("_idle", "_n_dialing", "_open", "_origin", "_run", "_user", "_waiting")
+    __slots__ = ("_dialed_ns", "_idle", "_n_dialing", "_open", "_origin", "_run", "_user", "_waiting")
 
     def __init__(self, user: Requester, run: Run, origin: int) -> None:
         self._user = user
@@ -74,6 +77,7 @@ class OriginConnections:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._n_dialing = 0
+        self._dialed_ns = 0  # When the latest connection was asked for.
         self._waiting: deque[Waiting] = deque()
 
     @property
@@ -89,7 +93,7 @@ class OriginConnections:
             if connection.is_alive:
                 self._send(connection, request, intended_ns, data, 0)
                 return
-        self._waiting.append(Waiting(request, intended_ns, data))
+        self._waiting.append(Waiting(request, intended_ns, data, self._run.clock()))
         self._dial_if_needed()
 
     def close(self) -> None:
@@ -126,7 +130,8 @@ class OriginConnections:
 
     def events_received(self, connection: Connection, events: Sequence[ServerEvent], end_ns: int) -> None:
         if not self._user.is_over:
-            self._user.take_events(connection.request, events, end_ns)
+            times = connection.intended_ns, connection.actual_ns
+            self._user.take_events(connection.request, events, times, end_ns)
 
     def request_failed(self, connection: Connection, failure: str, end_ns: int) -> None:
         self._open.discard(connection)
@@ -137,7 +142,7 @@ class OriginConnections:
         if self._is_stale(connection, failure, request):
             self._run.meter.count("stale_reconnect")
             data = request.rendered.render(self._user.memory.values)
-            self._waiting.appendleft(Waiting(request, intended_ns, data, actual_ns))
+            self._waiting.appendleft(Waiting(request, intended_ns, data, end_ns, actual_ns))
             self._dial_if_needed()
             return
         self._dial_if_needed()
@@ -161,6 +166,7 @@ class OriginConnections:
     def _dial_if_needed(self) -> None:
         if len(self._waiting) > self._n_dialing and len(self._open) + self._n_dialing < CONNECTIONS_PER_ORIGIN:
             self._n_dialing += 1
+            self._dialed_ns = self._run.clock()
             self._run.port.dial(self, self._origin, self._dial_failed)
 
     def _is_stale(self, connection: Connection, failure: str, request: LinkedRequest) -> bool:
@@ -174,7 +180,8 @@ class OriginConnections:
 
     def _release(self, connection: Connection) -> None:
         if self._waiting:
-            request, intended_ns, data, actual_ns = self._waiting.popleft()
+            request, intended_ns, data, since_ns, actual_ns = self._waiting.popleft()
+            self._run.meter.waited(since_ns, self._run.clock(), self._dialed_ns if not connection.n_sent else 0)
             self._send(connection, request, intended_ns, data, actual_ns)
         else:
             self._idle.append(connection)

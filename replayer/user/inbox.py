@@ -75,6 +75,7 @@ class Inbox(NamedTuple):
         strangers: where messages of kinds that were never recorded are counted.
         pushed: kinds that the server pushed over the recorded socket.
         measures_pushes: some kind of message that may come over it is pushed.
+        greeting: where the server's first message is timed, None where it did not speak first.
     """
 
     facts: dict[bytes, MessageFacts]
@@ -83,6 +84,7 @@ class Inbox(NamedTuple):
     strangers: Recorder
     pushed: tuple[int, ...] = ()
     measures_pushes: bool = False
+    greeting: Recorder | None = None
 
 
 def inbox_of(
@@ -93,6 +95,7 @@ def inbox_of(
     recorders: list[Recorder],
     pushes: Sequence[PushMeter | None],
     strangers: Recorder,
+    greeting: Recorder,
     constants: Mapping[int, bytes],
     generated_by: Callable[[Template], tuple[tuple[int, str], ...]],
 ) -> Inbox:
@@ -100,6 +103,7 @@ def inbox_of(
 
     Args:
         recorders, pushes: by message kind; strangers: for all other messages.
+        greeting: where the first message of a server that speaks first is timed.
         constants: values of the slots that are the same for every user.
         generated_by: the GENERATED slots of a template.
     """
@@ -118,7 +122,9 @@ def inbox_of(
     is_searched = socket.framing is Framing.PLAIN and bool(socket.discriminator)
     search = _discriminator(str(socket.discriminator[-1])) if is_searched else None
     measures_pushes = any(each.push is not None for each in facts.values())
-    return Inbox(facts, search, socket.framing, strangers, socket.pushes, measures_pushes)
+    return Inbox(
+        facts, search, socket.framing, strangers, socket.pushes, measures_pushes, greeting if socket.greets else None
+    )
 
 
 @lru_cache(maxsize=256)

@@ -55,7 +55,8 @@ class LinkedScript:
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
         requests: by step: of REQUEST steps.
         extractors: by step.
-        events, event_gaps: by step: where the events of a stream are counted, and the times between them.
+        events, event_gaps, first_events: by step: where the events of a stream are counted, the times between them,
+            and that of the first.
         recorders: by step: where its outcome is counted.
         steady: the part that is played again, None where none is; pace: where a session's slip and stretch go.
         tickers: by socket: its heartbeats.
@@ -84,6 +85,7 @@ class LinkedScript:
         "event_gaps",
         "events",
         "extractors",
+        "first_events",
         "generated",
         "handshakes",
         "head_slots",
@@ -147,6 +149,7 @@ class LinkedScript:
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
         self.events = [_stream_recorder(plan, step, meter, "sse.event") for step in script.steps]
+        self.first_events = [_stream_recorder(plan, step, meter, "sse.first_event") for step in script.steps]
         self.event_gaps = [_stream_recorder(plan, step, meter, "sse.gap") for step in script.steps]
         self.requests = [
             LinkedRequest(step, rendered, recorder)
@@ -176,6 +179,7 @@ class LinkedScript:
                 strangers=meter.recorder(
                     "ws.message", route=plan.routes[script.sockets[number].route].name, message=NEVER_RECORDED
                 ),
+                greeting=meter.recorder("ws.ready", route=plan.routes[script.sockets[number].route].name),
                 constants=constants,
                 generated_by=self.generated_by,
             )

@@ -99,6 +99,8 @@ class Meter:
         self.messages_in = 0
         self.bytes_in = 0
         self.pushes = Pushes()
+        self._pool = self.recorder("lag.pool")
+        self._connect = self.recorder("lag.connect")
 
     def recorder(self, name: str, **labels: str) -> Recorder:
         """Return the recorder of a series, made at the first call."""
@@ -115,6 +117,16 @@ class Meter:
     def sent_late(self, late_ns: int) -> None:
         """Take the generator lag of one send: actual − due."""
         _add(self._slot.lag, 0, late_ns)
+
+    def waited(self, since_ns: int, sent_ns: int, dialed_ns: int) -> None:
+        """Take how long a request waited for a connection: for one to be free, and for a new one to be open.
+
+        Args:
+            dialed_ns: when the connection it got was asked for, 0 where it was there before.
+        """
+        connect_ns = sent_ns - max(since_ns, dialed_ns) if dialed_ns else 0
+        self._pool.ok(0, 0, sent_ns - since_ns - connect_ns, 0)
+        self._connect.ok(0, 0, connect_ns, 0)
 
     def loop_late(self, late_ns: int) -> None:
         """Take how late one heartbeat of the event loop was."""

@@ -39,7 +39,18 @@ class Waiting(NamedTuple):
 class OriginStreams:
     """Implements ``http2_stream.Owner`` for one user and origin; the same seam as ``connections.OriginConnections``."""
 
-    __slots__ = ("_idle", "_is_dialing", "_is_timed", "_open", "_origin", "_run", "_session", "_user", "_waiting")
+    __slots__ = (
+        "_dialed_ns",
+        "_idle",
+        "_is_dialing",
+        "_is_timed",
+        "_open",
+        "_origin",
+        "_run",
+        "_session",
+        "_user",
+        "_waiting",
+    )
 
     def __init__(self, user: Requester, run: Run, origin: int) -> None:
         self._user = user
@@ -49,6 +60,7 @@ class OriginStreams:
         self._open: set[Http2Session] = set()
         self._idle: list[Stream] = []  # Of the session: objects to use again.
         self._is_dialing = self._is_timed = False
+        self._dialed_ns = 0  # When the latest connection was asked for.
         self._waiting: deque[Waiting] = deque()
 
     @property
@@ -84,7 +96,7 @@ class OriginStreams:
             session.close()
         else:
             self._session = session
-            self._pump()
+            self._pump(dialed_ns=self._dialed_ns)
 
     def response_received(self, stream: Stream, end_ns: int) -> None:
         user = self._user
@@ -100,7 +112,7 @@ class OriginStreams:
 
     def events_received(self, stream: Stream, events: Sequence[ServerEvent], end_ns: int) -> None:
         if not self._user.is_over:
-            self._user.take_events(stream.request, events, end_ns)
+            self._user.take_events(stream.request, events, (stream.intended_ns, stream.actual_ns), end_ns)
 
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         if self._user.is_over:
@@ -141,11 +153,12 @@ class OriginStreams:
 
     # Room.
 
-    def _pump(self) -> None:
-        """Send what waits, as far as there is room."""
+    def _pump(self, *, dialed_ns: int = 0) -> None:
+        """Send what waits, as far as there is room; ``dialed_ns``: it waited for the connection itself since then."""
         waiting, session = self._waiting, self._session
         while waiting and session is not None and session.has_room():
-            request, intended_ns, data, _, actual_ns = waiting.popleft()
+            request, intended_ns, data, since_ns, actual_ns = waiting.popleft()
+            self._run.meter.waited(since_ns, self._run.clock(), dialed_ns)
             stream = self._idle.pop() if self._idle else session.open_stream()
             self._send(stream, request, intended_ns, data, actual_ns)
         if waiting:
@@ -163,6 +176,7 @@ class OriginStreams:
             self._session = None  # It leaves, or there is none.
             self._idle.clear()
             self._is_dialing = True
+            self._dialed_ns = self._run.clock()
             self._run.port.dial(self, self._origin, self._dial_failed)
 
     def _give_up_late(self, _argument: None, due_ns: int) -> None:

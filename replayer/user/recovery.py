@@ -304,7 +304,9 @@ class Recovery:
         self._books.requests(self._route(request)).failed(failure, intended_ns, actual_ns, end_ns)
         self._fail(failure, end_ns)
 
-    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+    def take_events(
+        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
+    ) -> None:
         """A stream brought something: none is among the requests of a recovery."""
 
     def open_for_ns(self, index: int) -> int:

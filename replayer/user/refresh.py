@@ -245,7 +245,9 @@ class Refresher:
             answer = Answer(head.headers, cookies, lambda: decoded(connection))
             self.memory.extract(request.step.extractors, answer)
 
-    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+    def take_events(
+        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
+    ) -> None:
         """Take events of a stream; no request of a chain is one."""
 
     def finish(self, step: int, end_ns: int) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from replayer.user.steps import User
 
 GOING_AWAY = 1001
+_SILENT_NS = 1_000_000_000
+"""A server that spoke first in the recording, and does not in so long a life of a socket, is silent."""
 _DEAF: Hearing = {}
 """Stays empty: of sockets whose pushes nobody measures."""
 
@@ -48,6 +50,7 @@ class UserSocket:
         "_closing",
         "_comeback",
         "_connect",
+        "_greeted_ns",
         "_hearing",
         "_inbox",
         "_number",
@@ -72,6 +75,7 @@ class UserSocket:
         self._tickers: Tickers | None = None
         self._hearing: Hearing = _DEAF
         self._opened_ns = 0  # Since when pushes are measured; 0 while they are not.
+        self._greeted_ns = 0  # Since when the server's first message is awaited; 0 when it came, or is not.
         self._connect: tuple[int, int, int] | None = None  # step, intended, actual
         self._closing: tuple[int, int, int] | None = None
         self._timed_out = False
@@ -272,6 +276,10 @@ class UserSocket:
         if self._comeback is not None:
             self._comeback.opened(connection.set_cookies, end_ns)
             return
+        greeting = self._inbox.greeting
+        if greeting is not None:
+            self._greeted_ns = end_ns
+            greeting.measure.planned += 1
         step, intended_ns, actual_ns = self._connect
         request = self._user.script.steps[step].request
         if request is not None and request.offers_deflate and not connection.is_deflated:
@@ -297,6 +305,8 @@ class UserSocket:
         meter.bytes_in += n_bytes
         if self._user.is_over or connection is not self.connection:
             return
+        if self._greeted_ns:
+            self._take_greeting(end_ns)
         answer: Answer | None = None
         if inbox.search is not None:
             found = inbox.search(data, 0, SEARCHED_BYTES)
@@ -330,6 +340,11 @@ class UserSocket:
             measure.mismatches[mismatch] = measure.mismatches.get(mismatch, 0) + 1
         else:
             measure.ok += 1
+
+    def _take_greeting(self, end_ns: int) -> None:
+        assert self._inbox.greeting is not None
+        self._inbox.greeting.ok(self._greeted_ns, self._greeted_ns, end_ns, 0)
+        self._greeted_ns = 0
 
     def _take_stranger(self, data: bytes, answer: Answer | None) -> None:
         """Count a message of a kind never recorded: new is not wrong, unless it tells of an error or is cut."""
@@ -455,6 +470,11 @@ class UserSocket:
 
     def _stop_listening(self, now_ns: int) -> None:
         """The connection is over, or about to be: no heartbeats, and what it received is added up."""
+        if self._greeted_ns and self._inbox.greeting is not None:
+            if now_ns - self._greeted_ns >= _SILENT_NS:
+                greeted_ns = self._greeted_ns
+                self._inbox.greeting.failed(failures.TIMEOUT_MESSAGE, greeted_ns, greeted_ns, now_ns)
+            self._greeted_ns = 0
         if self._opened_ns:
             self._run.meter.pushes.end(self._hearing, self._inbox.pushed, self._opened_ns, now_ns)
             self._hearing, self._opened_ns = _DEAF, 0

@@ -282,11 +282,13 @@ class User(Sending):
 
     # Outcomes.
 
-    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+    def take_events(
+        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
+    ) -> None:
         """Count what an open event stream brought, and take the values that it was to bring."""
         if self._streams is None:
             self._streams = EventStreams(self.script, self.memory)
-        if self._streams.take(request, events, end_ns):
+        if self._streams.take(request, events, times, end_ns):
             for dependent in self.script.dependents[request.index]:
                 if self._n_needs[dependent] == 1:
                     self._ready(dependent, end_ns, end_ns)

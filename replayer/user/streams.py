@@ -23,7 +23,7 @@ class EventStreams:
     """What a user knows of its streams.
 
     Args:
-        script: whose recorders count ``sse.event`` and ``sse.gap``.
+        script: whose recorders count ``sse.event``, ``sse.gap`` and ``sse.first_event``.
         memory: gets the values.
     """
 
@@ -36,8 +36,12 @@ class EventStreams:
         self._missing: dict[int, set[int]] = {}  # by step: slots that no event has filled yet
         self._released: set[int] = set()
 
-    def take(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> bool:
-        """Count events that came together; tell whether they brought the last value that the stream was to bring."""
+    def take(self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> bool:
+        """Count events that came together; tell whether they brought the last value that the stream was to bring.
+
+        Args:
+            times: intended and actual start of the stream's request.
+        """
         index = request.index
         recorder = self._script.events[index]
         if recorder is not None:
@@ -45,6 +49,9 @@ class EventStreams:
             recorder.measure.ok += len(events)
             recorder.measure.bytes_in += sum(len(event.data) for event in events)
         last_ns = self._last_ns.get(index)
+        first = self._script.first_events[index]
+        if last_ns is None and first is not None:
+            first.ok(*times, end_ns, 0)
         gap = self._script.event_gaps[index]
         if last_ns is not None and gap is not None:
             gap.ok(last_ns, last_ns, end_ns, 0)

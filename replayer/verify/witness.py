@@ -71,10 +71,12 @@ class Witness(User):
         self._look_up(index, answer)
         super().take_message(index, answer, intended_ns, actual_ns, end_ns, n_bytes)
 
-    def take_events(self, request: LinkedRequest, events: Sequence[ServerEvent], end_ns: int) -> None:
+    def take_events(
+        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
+    ) -> None:
         live = self.live(request.index)
         live.outcome, live.status, live.content_type = "ok", 200, CONTENT_TYPE.decode()
-        super().take_events(request, events, end_ns)
+        super().take_events(request, events, times, end_ns)
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
         if self.script.steps[index].kept_open and failure == TIMEOUT_REQUEST:

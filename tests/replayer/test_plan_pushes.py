@@ -8,8 +8,9 @@ import pytest
 
 from captures.records import Message, Opcode, Peer, Socket
 from replayer.plan.pairing import Entry, Hit, Paired, Pairings, ResponderRule, SocketLog
+from replayer.plan.push import Push
 from replayer.plan.pushes import echo_key, pushes_of
-from replayer.plan.records import Pairing, Push
+from replayer.plan.records import Pairing
 from replayer.plan.sizes import items_of
 from replayer.plan.stamps import stamp_key, stamp_ns
 

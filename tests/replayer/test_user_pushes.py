@@ -7,7 +7,8 @@ from array import array
 import pytest
 
 from analysis.slots import Measure, SecondSlot
-from replayer.plan.records import MessageKind, Push
+from replayer.plan.push import Push
+from replayer.plan.records import MessageKind
 from replayer.user.meter import Meter
 from replayer.user.pushes import PRIVATE_AFTER, Hearing, PushMeter, Triggers
 

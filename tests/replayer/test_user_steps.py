@@ -248,12 +248,12 @@ def test_stream_releases_the_step_that_uses_its_value_while_it_is_still_open() -
     connection = port.connections[0]
     for number, data in enumerate((b"not json", b'{"other": 1}', b'{"ticket": "t-9"}')):
         port.clock_ns = (1_100 + number) * MS
-        user.take_events(connection.request, [ServerEvent(b"message", data, b"")], port.clock_ns)
+        user.take_events(connection.request, [ServerEvent(b"message", data, b"")], (0, 0), port.clock_ns)
     port.play()
     assert sent_at(port) == [(0, "/0"), (102, "/use/t-9")]
     slot = user._run.meter.take_slot(0, {}, 0)
     counted = {name: measure.ok for (name, _), measure in slot.measures.items()}
-    assert counted["sse.event"] == 3 and counted["sse.gap"] == 2
+    assert counted["sse.event"] == 3 and counted["sse.gap"] == 2 and counted["sse.first_event"] == 1
 
 
 def test_at_most_six_connections_and_the_rest_waits() -> None:
@@ -264,6 +264,15 @@ def test_at_most_six_connections_and_the_rest_waits() -> None:
     assert [ms - 1000 for ms, _ in port.sent] == [0] * 6 + [10] * 4
     waited = slot.measures[("http", (("kind", "api"), ("route", "route 9")))]
     assert waited.latency_max_us == 20_000 and waited.service_max_us == 10_000
+
+
+def test_the_wait_of_a_request_is_split_into_pool_and_connect() -> None:
+    port = FakePort(answer=lambda data, connection: Reply(after_ms=100), connect_ms=30)
+    slot = played(plan_of(*(request(i, 0, took_ms=1) for i in range(7))), port)
+    pool, connect = slot.measures["lag.pool", ()], slot.measures["lag.connect", ()]
+    assert (pool.ok, connect.ok) == (7, 7)
+    assert (connect.latency_sum_us, connect.latency_max_us) == (6 * 30_000, 30_000), "six connections were opened"
+    assert (pool.latency_sum_us, pool.latency_max_us) == (130_000, 130_000), "the seventh had to wait for one"
 
 
 def test_stale_connection_is_tried_once_more_for_get_and_never_for_post() -> None:
@@ -388,6 +397,22 @@ def test_silent_socket_is_a_timeout_of_the_reply_and_fails_the_session() -> None
     reply = slot.measures[("ws.reply", (("message", "ack"), ("route", "route 0")))]
     assert reply.errors == {"timeout_message": 1} and reply.latency_max_us >= 10_000_000
     assert slot.counts["sessions_failed"] == 1
+
+
+def test_a_server_that_speaks_first_is_ready_when_it_does() -> None:
+    port = FakePort(answer_message=lambda d: [b'{"type":"ack","id":7}'], connect_ms=20)
+    user = user_of(socket_plan(greets=True), port)
+    user.start(port.clock_ns)
+    port.play()
+    ready = user._run.meter.take_slot(0, {}, 0).measures["ws.ready", (("route", "route 0"),)]
+    assert (ready.planned, ready.ok) == (1, 1)
+    assert ready.latency_max_us == 6_000, "the answer to what was sent 1 ms after the 101"
+
+
+def test_a_server_that_spoke_first_and_is_silent_is_never_ready() -> None:
+    slot = played(socket_plan(greets=True), FakePort())
+    ready = slot.measures["ws.ready", (("route", "route 0"),)]
+    assert ready.errors == {"timeout_message": 1} and ready.latency_max_us > 1_000_000
 
 
 def test_refused_upgrade_fails_the_connect_and_its_messages_are_not_sent() -> None:
