@@ -111,6 +111,7 @@ def _run(given: dict[str, Any], talk: Console) -> int:
             talk.print(f"on purpose: {line}")
         code = _replay([str(capture), *_replay_args(given, target.url, directory)], talk=talk)
         talk.print(f"capture  {capture}; rushhour plan {shlex.quote(str(capture))} explains its replay", markup=False)
+        talk.print("yours    rushhour record URL does it with a site of your own")
         if code == ExitCode.INVALID:
             talk.print(f"again    rushhour demo --scale {max(1, given['scale'] // 4):g} asks less of this machine")
         if given["keep"]:
@@ -178,6 +179,8 @@ def _target(faults: Faults, *, port: int = 0) -> Iterator[Target]:
         except TargetMissing as exc:
             raise ConfigError(str(exc)) from exc
         except TargetFailed as exc:
+            if port:
+                raise ConfigError(str(exc), "name another port, or --serve 0 for a free one") from exc
             raise ReplayError(str(exc)) from exc
         yield target
 

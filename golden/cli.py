@@ -30,13 +30,16 @@ Examples:
 """
 
 
-@click.group(epilog=_EPILOG)
-def golden() -> None:
+@click.group(epilog=_EPILOG, invoke_without_command=True)
+@click.pass_context
+def golden(ctx: click.Context, /) -> None:
     """Check a golden capture against its target, or record it again.
 
     A golden is a folder: one capture NAME.rush, and where they are needed scenario.toml, thresholds.toml, rules.toml,
     policy.toml and users.csv.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @golden.command(epilog=_CHECK)

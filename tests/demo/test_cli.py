@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from demo.server import Target
 from tests.commands import RUSHHOUR, run_rushhour
 
 pytestmark = pytest.mark.process
@@ -105,3 +106,11 @@ def test_a_setting_of_the_environment_that_cannot_be_read_is_named(tmp_path: Pat
     ended = run_rushhour(*SHORT, cwd=tmp_path, env={"DEMO_TICK": "often"})
     assert ended.returncode == 2
     assert "DEMO_TICK" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(demo_target: Target, tmp_path: Path) -> None:
+    port = demo_target.url.rpartition(":")[2]
+    ended = run_rushhour("demo", "--serve", port, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert "--serve 0" in ended.stderr

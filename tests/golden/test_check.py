@@ -178,3 +178,9 @@ def test_a_golden_replays_a_year_later(tmp_path: Path) -> None:
     assert datetime.fromisoformat(summary["started_at"]) > datetime.now(UTC) + timedelta(days=300)
     assert (summary["sessions"]["completed"], summary["totals"]["failed"]) == (3, 0), ended.stdout
     assert not summary["totals"]["not_sent"]
+
+
+def test_without_a_command_it_explains_itself(tmp_path: Path) -> None:
+    ended = run_rushhour("golden", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == run_rushhour("golden", "-h", cwd=tmp_path).stdout
