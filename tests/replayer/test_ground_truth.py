@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -185,6 +186,36 @@ def test_a_push_stream_without_pairs_decides_nothing_about_replies(tmp_path: Pat
     assert outcome(summary, "ws.push_lag p99 < 5s")["outcome"] == "pass"
 
 
+def test_a_push_that_a_users_own_order_set_off_is_measured_from_the_order(tmp_path: Path) -> None:
+    tape = Tape()
+    ids = [f"5f2b7c1e-4d3a-4f6b-9a8e-0c1d2e3f4a{number:02x}" for number in range(4)]
+    filled = [(float(100 * number + 160), "<", {"type": "filled", "client_id": ids[number]}) for number in range(4)]
+    tape.socket("/feed", filled, at_ms=0, close_ms=700)
+    for number, client_id in enumerate(ids):
+        order = {"symbol": "KIT", "client_id": client_id}
+        tape.post("/api/orders", at_ms=100 * number + 100, took_ms=5, send_json=order, answer_json={"ok": True})
+    capture = write_capture(tmp_path / "orders.rush", tape)
+    peers: list[Peer] = []
+
+    def answer(asked: Asked) -> Told:
+        client_id = json.loads(asked.body)["client_id"]
+        for peer in peers:  # Everybody is told, and who sent it knows its own.
+            asyncio.get_running_loop().call_later(0.080, peer.send, {"type": "filled", "client_id": client_id})
+        return Told(body=b'{"ok":true}')
+
+    async def serve(peer: Peer, _asked: Asked) -> None:
+        peers.append(peer)
+        await peer.until_closed()
+
+    with serving(answer, serve) as ground:
+        _, summary, _ = replayed(capture, ground.url, "--users", "3", "--start-spread", "0", *LATE_IS_FINE)
+        sent = {json.loads(asked.body)["client_id"] for asked in ground.asked if asked.method == "POST"}
+    assert len(sent) == 12 and not sent & set(ids), "every order has an id of its own"
+    (pushes,) = summary["pushes"]
+    triggered = pushes["lag_ms"]["triggered"]
+    assert triggered["count"] >= 12 and 80 <= triggered["p50"] < 300
+
+
 # What no default lets pass.
 
 
@@ -209,6 +240,8 @@ def test_a_login_that_answers_200_with_a_page_of_an_error_fails(tmp_path: Path) 
     assert (code, summary["verdict"]) == (1, "fail"), told
     assert outcome(summary, "verify mismatch < 1%")["outcome"] == "fail"
     assert outcome(summary, "http errors < 1%")["outcome"] == "pass"
+    last = "\n".join(told.partition("replaying")[0].splitlines()[-20:])
+    assert "mismatch_content_type POST /api/login: at " in last, "the end of a log shows the first of each failure"
 
 
 def test_thirty_fast_files_do_not_hide_one_slow_call(tmp_path: Path) -> None:
