@@ -23,7 +23,7 @@ from analysis.comparison import (
     tolerance_of,
 )
 from analysis.evaluate import point_of, share_of
-from analysis.evidence import evidence_for
+from analysis.evidence import by_one_estimator, evidence_for
 from analysis.gates import GATED, SHOWN, busy_routes, samples_needed
 from analysis.merge import merge_measure
 from analysis.resampling import Chooser, holm_levels, median, p_value, percentile_interval
@@ -146,9 +146,10 @@ def _has_data(each: Comparison) -> bool:
 
 
 def _weigh(subject: Subject, base: Sequence[Run], runs: Sequence[Run], make_chooser: MakeChooser) -> _Weighed:
+    told, subject = str(subject), by_one_estimator(subject, (*base, *runs))
     sides = [[point_of(subject, evidence_for(run, subject)) for run in side] for side in (base, runs)]
     known = Comparison(
-        subject=str(subject),
+        subject=told,
         unit=subject.stat.unit,
         base=tuple(value for value, _ in sides[0]),
         runs=tuple(value for value, _ in sides[1]),

@@ -18,7 +18,7 @@ from typing import Any
 from analysis.comparable import NamedRun, check_ended, check_load
 from analysis.comparison import FLOOR_MS
 from analysis.evaluate import Outcome, Result, point_of
-from analysis.evidence import evidence_for, is_planned
+from analysis.evidence import by_one_estimator, evidence_for, is_planned
 from analysis.resampling import median
 from analysis.run import Run, RunFacts
 from analysis.series import GENERATOR, Stat, Unit
@@ -173,7 +173,8 @@ def _check_sound(each: NamedRun) -> None:
 
 
 def _limit(subject: Subject, runs: Sequence[Run]) -> CalibratedLimit | str:
-    points = [point_of(subject, evidence_for(run, subject)) for run in runs]
+    one = by_one_estimator(subject, runs)
+    points = [point_of(one, evidence_for(run, one)) for run in runs]
     values = [value for value, _ in points if value is not None]
     n = sum(count for _, count in points)
     if not values:

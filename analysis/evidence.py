@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from analysis.evaluate import Evidence
 from analysis.run import Run
-from analysis.series import GENERATOR, n_outcomes
+from analysis.series import ESTIMATORS, GENERATOR, PUSH_LAG, n_outcomes
 from analysis.thresholds import Subject
 from analysis.verification import tallies_of
 
@@ -24,6 +25,22 @@ def evidence_for(run: Run, subject: Subject) -> Evidence:
         duration_s=run.judged_s,
         tallies=tallies_of(judged.measures, judged.counts) if subject.metric == "verify" else (),
     )
+
+
+def by_one_estimator(subject: Subject, runs: Iterable[Run]) -> Subject:
+    """Return a subject that means the same in all runs: of ``ws.push_lag`` the first estimator that all have."""
+    if subject.metric != PUSH_LAG or any(key == "estimator" for key, _ in subject.labels):
+        return subject
+    found = [
+        {
+            dict(labels).get("estimator")
+            for (name, labels), each in run.judged.measures.items()
+            if name == PUSH_LAG and each.ok
+        }
+        for run in runs
+    ]
+    chosen = next((name for name in ESTIMATORS if all(name in each for each in found)), ESTIMATORS[0])
+    return replace(subject, labels=tuple(sorted((*subject.labels, ("estimator", chosen)))))
 
 
 def counts_after(warmup_s: int, counts: Mapping[str, int]) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.delivery import stream_reports
 from analysis.evaluate import Outcome, Result
+from analysis.evidence import by_one_estimator
 from analysis.run import Run
 from analysis.slots import Measure, SeriesKey
 from analysis.thresholds import DEFAULTS, parse_threshold
@@ -144,3 +145,13 @@ def test_far_more_than_was_due_is_a_warning() -> None:
     verdict = judge(a_push_run({lag("stamped"): measured(*[1.0] * 2000), **complete(500, 100)}), DEFAULTS)
     assert verdict.word is Word.PASS
     assert any("5.0 times as many quote messages" in warning for warning in verdict.warnings)
+
+
+def test_runs_are_compared_by_an_estimator_that_all_of_them_have() -> None:
+    stamped = a_push_run({lag("stamped"): measured(*[1.0] * 10), lag("skew"): measured(*[9.0] * 90)})
+    spread = a_push_run({lag("skew"): measured(*[9.0] * 90)})
+    subject = parse_threshold(GATE).subject
+    assert dict(by_one_estimator(subject, [stamped]).labels)["estimator"] == "stamped"
+    assert dict(by_one_estimator(subject, [stamped, spread]).labels)["estimator"] == "skew"
+    named = parse_threshold('ws.push_lag{estimator="triggered"} p99 < 1s').subject
+    assert by_one_estimator(named, [spread]) == named
