@@ -4,7 +4,7 @@ Grammar (spaces are free between the parts)::
 
     threshold = metric [ "{" key "=" string { "," key "=" string } "}" ] stat op limit { ";" clause }
     metric    = http | ws.connect | ws.reply | session | verify | … (``series.METRICS``)
-    stat      = p50 … p99.99 | avg | min | max | errors | mismatch | complete | failed | misses | count | rate
+    stat      = p50 … p99.99 | avg | min | max | errors | mismatch | complete | failed | misses | ratio | count | rate
     op        = "<" | "<=" | ">" | ">=" | "=="
     limit     = number unit | number "x baseline"       unit: us ms s m for times, % for shares, /s for rates
     clause    = "abort" | "after" duration | "min_samples" integer | "severity" ( fail | warn | invalid )
