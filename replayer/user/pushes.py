@@ -21,6 +21,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from analysis.broadcasts import WINDOW_S, late_of
@@ -81,7 +82,8 @@ class Triggers:
 
     def forget(self, now_ns: int) -> None:
         """Drop what is too old to be answered; the oldest stand first."""
-        for value in [v for v, (_, actual_ns) in self._sent.items() if actual_ns < now_ns - _TRIGGER_NS]:
+        old = takewhile(lambda sent: sent[1][1] < now_ns - _TRIGGER_NS, self._sent.items())
+        for value, _ in list(old):
             del self._sent[value]
 
 
