@@ -26,7 +26,7 @@ from analysis.evaluate import point_of, share_of
 from analysis.evidence import by_one_estimator, evidence_for
 from analysis.gates import GATED, SHOWN, busy_routes, samples_needed
 from analysis.merge import merge_measure
-from analysis.resampling import Chooser, holm_levels, median, p_value, percentile_interval
+from analysis.resampling import Chooser, holm_levels, median, p_value, percentile_interval, prediction_ratios
 from analysis.run import Run
 from analysis.series import Stat, Unit, n_outcomes, steps_of
 from analysis.slots import Measure
@@ -35,7 +35,7 @@ from analysis.thresholds import Subject
 
 MAX_PLAIN_GATES = 5
 FEW_TOLERANCE = 0.5
-"""What single runs may differ by: of the same build they are 20 % apart in one of ten comparisons and more."""
+"""What a single run may differ by: with 20 %, as of several, up to a tenth of builds seemed slower than themselves."""
 _KNOWN_NOISE = 3
 _LEVEL = 0.95
 _SHARES = frozenset({Stat.ERRORS, Stat.MISMATCH, Stat.FAILED})
@@ -93,6 +93,7 @@ def compare_runs(
     *,
     gated: Sequence[Subject] = GATED,
     also: Sequence[Subject] = (),
+    strict: bool = False,
 ) -> tuple[Comparison, ...]:
     """Compare runs with those of a baseline.
 
@@ -102,6 +103,7 @@ def compare_runs(
             depend on which others are looked at.
         gated: what decides.
         also: what decides elsewhere, by thresholds relative to the baseline; it counts as one of several gates.
+        strict: what the intervals leave open is inconclusive.
 
     Returns:
         What was measured on at least one side: first ``gated``, then the others, then routes, then error classes
@@ -110,8 +112,9 @@ def compare_runs(
     deciding = tuple(dict.fromkeys((*gated, *also)))
     others = [subject for subject in (*SHOWN, *GATED, *busy_routes(base, runs)) if subject not in deciding]
     weighed = [_weigh(subject, base, runs, make_chooser) for subject in deciding]
-    found = [_decided(each, level) for each, level in zip(weighed, _levels(weighed), strict=True)]
-    found += [_decided(_weigh(subject, base, runs, make_chooser), _LEVEL) for subject in dict.fromkeys(others)]
+    weighed += [_weigh(subject, base, runs, make_chooser) for subject in dict.fromkeys(others)]
+    levels = [*_levels(weighed[: len(deciding)]), *[_LEVEL] * (len(weighed) - len(deciding))]
+    found = [_decided(each, level, strict=strict) for each, level in zip(weighed, levels, strict=True)]
     names = set(map(str, gated))
     compared = [replace(each, is_gated=each.subject in names) for each in found if _has_data(each)]
     return (*compared, *_new_errors(base, runs))
@@ -134,11 +137,11 @@ def _levels(weighed: Sequence[_Weighed]) -> list[float]:
     return [next(levels) if each.ratios else _LEVEL for each in weighed]
 
 
-def _decided(weighed: _Weighed, level: float) -> Comparison:
+def _decided(weighed: _Weighed, level: float, *, strict: bool) -> Comparison:
     if not weighed.ratios:
         return weighed.known
     low, high = percentile_interval(weighed.ratios, level)
-    return decide_time(replace(weighed.known, low=low - 1, high=high - 1, level=level))
+    return decide_time(replace(weighed.known, low=low - 1, high=high - 1, level=level), strict=strict)
 
 
 def _has_data(each: Comparison) -> bool:
@@ -166,11 +169,12 @@ def _weigh(subject: Subject, base: Sequence[Run], runs: Sequence[Run], make_choo
 
 
 def _tolerance(subject: Subject, n_base: int, n_runs: int) -> float:
-    """Return by how much a time may grow; where both sides are too few to know their noise, by half at least."""
+    """Return by how much a time may grow; by half at least where a side is a single run, or both are hardly more."""
     if subject.stat in _SHARES:
         return 0.0
     usual = tolerance_of(subject.quantile or 0.0)
-    return usual if max(n_base, n_runs) >= _KNOWN_NOISE else max(usual, FEW_TOLERANCE)
+    is_known = min(n_base, n_runs) > 1 and max(n_base, n_runs) >= _KNOWN_NOISE
+    return usual if is_known else max(usual, FEW_TOLERANCE)
 
 
 def _only_values(known: Comparison) -> Comparison:
@@ -208,14 +212,18 @@ def _weigh_time(
     if base_value <= 0:
         return _Weighed(known=replace(known, note="the baseline is 0"))
     known = replace(known, change=run_value / base_value - 1)
-    base_draws, base_unit = draws_of(base, base_values, run_values, subject, chooser)
-    run_draws, run_unit = draws_of(runs, run_values, base_values, subject, chooser)
+    fewer, more = sorted((base_values, run_values), key=len)
+    if len(fewer) == 1 and len(more) >= _KNOWN_NOISE and min(more) > 0:
+        ratios = prediction_ratios(max(run_value, 1e-9) / base_value, more)
+        return _Weighed(known=replace(known, drawn=Drawn.OTHERS), ratios=tuple(ratios))
+    base_draws, base_unit = draws_of(base, base_values, subject, chooser)
+    run_draws, run_unit = draws_of(runs, run_values, subject, chooser)
     if not base_draws or not run_draws:
         note = "a single run of few users and seconds has no interval"
         return _Weighed(known=replace(known, note=note, more_runs=MIN_RUNS))
-    ratios = tuple(ours / theirs for ours, theirs in zip(run_draws, base_draws, strict=True) if theirs > 0)
+    ratios = [ours / theirs for ours, theirs in zip(run_draws, base_draws, strict=True) if theirs > 0]
     drawn = run_unit if run_unit is not Drawn.RUNS else base_unit
-    return _Weighed(known=replace(known, drawn=drawn), ratios=ratios)
+    return _Weighed(known=replace(known, drawn=drawn), ratios=tuple(ratios))
 
 
 def _pooled(subject: Subject, side: Sequence[Run]) -> tuple[int, int]:

@@ -34,10 +34,16 @@ Examples:
     help="A run of the baseline; or the word recording, for what the browser saw.",
 )
 @click.option("--metric", multiple=True, metavar="SUBJECT", help="What decides, instead of the defaults: http p99.")
+@click.option("--strict", is_flag=True, help="What the interval leaves open is inconclusive.")
 @click.option("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def compare(
-    runs: tuple[Path, ...], base: tuple[Path, ...], metric: tuple[str, ...], allow_inconclusive: bool, as_json: bool
+    runs: tuple[Path, ...],
+    base: tuple[Path, ...],
+    metric: tuple[str, ...],
+    strict: bool,
+    allow_inconclusive: bool,
+    as_json: bool,
 ) -> None:
     """Say whether RUNs are slower, or fail more, than those of a baseline, and how sure that is.
 
@@ -51,7 +57,7 @@ def compare(
 
     from analysis.comparing import compare_directories, subjects_of
 
-    compared = compare_directories(runs, base, gated=subjects_of(metric))
+    compared = compare_directories(runs, base, gated=subjects_of(metric), strict=strict)
     code = conclude(compared, Console(), as_json=as_json, allow_inconclusive=allow_inconclusive)
     if not as_json:
         click.echo(f"next: rushhour report {shlex.quote(str(runs[-1]))}; the report shows when and on which route")

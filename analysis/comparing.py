@@ -113,11 +113,14 @@ def read_runs(directories: Sequence[Path]) -> list[NamedRun]:
     return [NamedRun(name=str(path), run=read_run(path)) for path in dict.fromkeys(directories)]
 
 
-def compare_directories(runs: Sequence[Path], base: Sequence[Path], *, gated: Sequence[Subject] = ()) -> Compared:
+def compare_directories(
+    runs: Sequence[Path], base: Sequence[Path], *, gated: Sequence[Subject] = (), strict: bool = False
+) -> Compared:
     """Compare runs with a baseline.
 
     Args:
         gated: what decides, ``default_gates`` where nobody said.
+        strict: what the intervals leave open is inconclusive.
 
     Raises:
         ConfigError: they cannot be compared, or a run of the baseline cannot be trusted.
@@ -133,7 +136,7 @@ def compare_directories(runs: Sequence[Path], base: Sequence[Path], *, gated: Se
         theirs = _trusted_base(base)
         warnings = check_comparable(theirs, ours)
         sides = [each.run for each in theirs], [each.run for each in ours]
-        found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides))
+        found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides), strict=strict)
         baseline = Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
     invalid = tuple(f"{each.name}: {why}" for each in ours for why in distrust(each.run))
     return Compared(baseline=baseline, runs=tuple(ours), invalid=invalid)
@@ -150,7 +153,9 @@ def check_baseline(base: Sequence[Path], facts: RunFacts) -> None:
         check_load(_trusted_base(base), NamedRun(name="this run", run=Run(facts=facts)))
 
 
-def baseline_for(run: Run, directory: Path, base: Sequence[Path], thresholds: Sequence[Threshold]) -> Baseline | None:
+def baseline_for(
+    run: Run, directory: Path, base: Sequence[Path], thresholds: Sequence[Threshold], *, strict: bool = False
+) -> Baseline | None:
     """Compare the run of a directory with its baseline; None where there is none, or the run has no end of its own.
 
     The default checks decide, unless a threshold says itself what is compared.
@@ -166,7 +171,7 @@ def baseline_for(run: Run, directory: Path, base: Sequence[Path], thresholds: Se
     theirs = _trusted_base(base)
     warnings = check_comparable(theirs, [NamedRun(name=str(directory), run=run)])
     sides = [each.run for each in theirs], [run]
-    found = compare_runs(*sides, make_chooser, gated=() if own else default_gates(*sides), also=own)
+    found = compare_runs(*sides, make_chooser, gated=() if own else default_gates(*sides), also=own, strict=strict)
     return Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
 
 

@@ -2,7 +2,8 @@
 
 A time has *regressed* where the interval of the ratio lies above 1, the ratio above 1 + tolerance, and the difference
 above the floor; *improved* is the mirror image. It is *ok* where the interval ends below 1 + tolerance, or where even
-its end is less than the floor away. All else is *inconclusive*, and says how many more runs would probably tell.
+its end is less than the floor away; with low confidence also where only the ratio is below it (strict: inconclusive),
+and then the sentence says what cannot be ruled out. All else is *inconclusive*. Both say how many more runs would tell.
 
 A share has regressed where the interval of the difference lies above 0, the difference above the floor, and more than
 half of the runs are worse by more than the floor; it is ok where the difference is not above the floor.
@@ -128,8 +129,12 @@ def tolerance_of(quantile: float) -> float:
     return next(tolerance for highest, tolerance in _TOLERANCES if quantile < highest or highest == 1.0)
 
 
-def decide_time(known: Comparison) -> Comparison:
-    """Say what became of a time whose values, change and interval are known."""
+def decide_time(known: Comparison, *, strict: bool = False) -> Comparison:
+    """Say what became of a time whose values, change and interval are known.
+
+    Args:
+        strict: what the interval leaves open is inconclusive.
+    """
     if known.change is None or known.low is None or known.high is None or known.base_value is None:
         return known
     allowed, base, floor = 1 + known.tolerance, known.base_value, known.floor
@@ -141,7 +146,11 @@ def decide_time(known: Comparison) -> Comparison:
     if high < allowed or (high - 1) * base <= floor:
         return replace(known, outcome=Change.OK)
     n = min(len(known.base), len(known.runs))
-    return replace(known, outcome=Change.INCONCLUSIVE, more_runs=_more_runs(effect, low, high, max(allowed, 1e-9), n))
+    known = replace(known, more_runs=_more_runs(effect, low, high, max(allowed, 1e-9), n))
+    if effect > allowed or strict:
+        return replace(known, outcome=Change.INCONCLUSIVE)
+    open_end = f"up to {_change(high - 1, known.unit)} cannot be ruled out"
+    return replace(known, outcome=Change.OK, is_low=True, note="; ".join(filter(None, (known.note, open_end))))
 
 
 def _more_runs(effect: float, low: float, high: float, allowed: float, n: int) -> int:
@@ -230,7 +239,7 @@ def sentence(known: Comparison) -> str:
     points = " points" if known.unit is Unit.PERCENT else ""
     change = "" if known.change is None else f": {_change(known.change, known.unit)}{points}"
     extras = [_limit(known)]
-    if known.outcome is Change.INCONCLUSIVE and known.more_runs:
+    if known.more_runs:
         extras.append(f"run {known.more_runs} more of each")
     if known.is_low:
         extras.append(f"low confidence, drawn over {known.drawn.value}")

@@ -67,7 +67,7 @@ def write_outputs(
         CaptureError: the run file is not one.
     """
     run = read_run(directory)
-    compared = baseline_for(run, directory, baseline, thresholds)
+    compared = baseline_for(run, directory, baseline, thresholds, strict=strict)
     judging = replace(
         judging_of(
             thresholds,

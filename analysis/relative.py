@@ -39,7 +39,7 @@ def evaluate_relative(
         plain = replace(resolved, limit=replace(resolved.limit, factor=None))
         return replace(evaluate(plain, evidence, strict=strict), threshold=resolved)
     floor = FLOOR_MS if threshold.floor_ms is None else threshold.floor_ms
-    known = decide_time(replace(compared, tolerance=factor - 1, floor=floor))
+    known = decide_time(replace(compared, tolerance=factor - 1, floor=floor, note="", more_runs=0), strict=strict)
     return _result(resolved, known, evidence)
 
 

@@ -11,8 +11,9 @@ Source: Davison & Hinkley, Bootstrap Methods and their Application (1997), §3.8
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, exp, log, pi, sqrt, tan
 from operator import mul
+from statistics import NormalDist, stdev
 from typing import Protocol
 
 from analysis.histogram import HIGHEST_US, highest_of, rank_of
@@ -100,6 +101,42 @@ def _first(below: Sequence[Sequence[int]], weights: Sequence[int], rank: int) ->
         else:
             low = middle + 1
     return low
+
+
+def prediction_ratios(ratio: float, others: Sequence[float], n: int = N_DRAWS) -> list[float]:
+    """Return how a single run's ratio to several others might have come out, as n equally likely values.
+
+    The others say how far a further run lies from them: with s the standard deviation of the logarithms of m of them
+    and t of Student with m − 1 degrees of freedom, ratio · exp(t · s · √(1 + 1/m)). Worked: 20, 22 and 26 ms have
+    s = 0.133, so 95 % of further runs lie within a factor exp(4.30 · 0.133 · 1.155) = 1.94 of their middle.
+
+    Args:
+        ratio: above 0.
+        others: at least two values above 0.
+
+    Source: Hahn & Meeker, Statistical Intervals (1991), §4.7, on the logarithms.
+    """
+    m = len(others)
+    spread = stdev(map(log, others)) * sqrt(1 + 1 / m)
+    return [ratio * exp(spread * student_quantile((place + 0.5) / n, m - 1)) for place in range(n)]
+
+
+def student_quantile(p: float, df: int) -> float:
+    """Return the p-quantile of Student's t. Worked: 0.975 is 4.30 for 2 degrees of freedom, 2.78 for 4.
+
+    Exact for 1 and 2; above, with z of the normal distribution, z + (z³ + z)/4df + (5z⁵ + 16z³ + 3z)/96df² +
+    (3z⁷ + 19z⁵ + 17z³ − 15z)/384df³, 1 % off at 3 in the range used here.
+
+    Source: Abramowitz & Stegun, Handbook of Mathematical Functions (1964), 26.7.5.
+    """
+    if df == 1:
+        return tan(pi * (p - 0.5))
+    if df == 2:
+        return (2 * p - 1) / sqrt(2 * p * (1 - p))
+    z = NormalDist().inv_cdf(p)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / df + second / df**2 + third / df**3
 
 
 def percentile_interval(draws: Sequence[float], level: float = 0.95) -> tuple[float, float]:

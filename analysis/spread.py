@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from analysis.comparison import MIN_RUNS, Drawn
+from analysis.comparison import Drawn
 from analysis.histogram import bucket_of
-from analysis.resampling import N_DRAWS, Chooser, median, median_draws, quantile_draws
+from analysis.resampling import Chooser, median_draws, quantile_draws
 from analysis.run import Run
 from analysis.series import is_coarse, is_selected, total_of
 from analysis.slots import Buckets, Measure, SeriesKey
@@ -19,18 +19,14 @@ _MIN_CLUSTERS = 5
 
 
 def draws_of(
-    side: Sequence[Run], values: Sequence[float], others: Sequence[float], subject: Subject, chooser: Chooser
+    side: Sequence[Run], values: Sequence[float], subject: Subject, chooser: Chooser
 ) -> tuple[list[float], Drawn]:
     """Return how else a side's median might have come out, and over what that was drawn.
 
-    A single run beside several is taken to differ from the next as those do; beside another single run only what is
-    inside of it is left, and that knows nothing of the difference between runs.
+    Of a single run only what is inside of it is left, and that knows nothing of the difference between runs.
     """
     if len(values) > 1:
         return median_draws(values, chooser), Drawn.RUNS
-    if len(others) >= MIN_RUNS:
-        middle = median(others)
-        return [values[0] * others[i] / middle for i in chooser.choices(range(len(others)), k=N_DRAWS)], Drawn.OTHERS
     if subject.quantile is None:
         return [], Drawn.NOTHING
     clusters, unit = _clusters(side[0], subject)

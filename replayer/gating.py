@@ -121,7 +121,7 @@ def _stopped(played: Played) -> int:
 
 def _concluded(options: GateOptions, directory: Path, made: dict[str, list[Played]], results: Console) -> int:
     base, candidate = ([played.directory for played in made[side]] for side in "ab")
-    compared = compare_directories(candidate, base)
+    compared = compare_directories(candidate, base, strict=options.base.judge.strict)
     broken = _broken([played.judged for played in made["b"]])
     code = _exit_code(compared, broken, allow_inconclusive=options.base.judge.allow_inconclusive)
     document = _to_json(options, compared, broken, code)

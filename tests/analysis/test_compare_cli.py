@@ -49,10 +49,10 @@ def test_a_faster_build_has_improved(base: list[str], tmp_path: Path) -> None:
 
 def test_too_few_runs_say_how_many_more_would_tell(base: list[str], tmp_path: Path) -> None:
     new = [*write_side(tmp_path, "new", [10]), *write_side(tmp_path, "slow", [11], slower=1.6)]
-    result = compared(new, base[:2])
+    result = compared(new, base[:2], "--strict")
     assert result.exit_code == 5
     assert "run 3 more of each" in result.output
-    assert compared(new, base[:2], "--allow-inconclusive").exit_code == 0
+    assert compared(new, base[:2], "--strict", "--allow-inconclusive").exit_code == 0
 
 
 def test_single_runs_are_drawn_over_their_users_with_low_confidence(base: list[str], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def a_time(change: float, low: float, high: float, *, base_ms: float = 100.0, n:
     )
 
 
-# change · its interval · value of the baseline · outcome
+# change · its interval · value of the baseline · outcome, strictly
 TIMES = [
     (0.30, 0.10, 0.50, 100.0, Change.REGRESSED),
     (0.15, 0.05, 0.30, 100.0, Change.INCONCLUSIVE),  # slower for sure, whether by more than allowed is open
@@ -50,7 +50,15 @@ TIMES = [
 def test_a_time_needs_interval_effect_and_floor_to_have_changed(
     change: float, low: float, high: float, base_ms: float, outcome: Change
 ) -> None:
-    assert decide_time(a_time(change, low, high, base_ms=base_ms)).outcome is outcome
+    assert decide_time(a_time(change, low, high, base_ms=base_ms), strict=True).outcome is outcome
+
+
+def test_what_only_the_value_allows_is_ok_with_low_confidence_and_says_what_it_may_hide() -> None:
+    known = decide_time(a_time(0.15, 0.05, 0.30))
+    assert (known.outcome, known.is_low) == (Change.OK, True)
+    assert "up to +30% cannot be ruled out" in sentence(known)
+    assert "run 20 more of each" in sentence(known)
+    assert decide_time(a_time(0.25, -0.05, 0.60)).outcome is Change.INCONCLUSIVE
 
 
 def test_what_is_open_says_how_many_more_runs_would_tell() -> None:

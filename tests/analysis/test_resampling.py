@@ -5,7 +5,16 @@ from random import Random
 import pytest
 
 from analysis.histogram import bucket_of
-from analysis.resampling import holm_levels, median, median_draws, p_value, percentile_interval, quantile_draws
+from analysis.resampling import (
+    holm_levels,
+    median,
+    median_draws,
+    p_value,
+    percentile_interval,
+    prediction_ratios,
+    quantile_draws,
+    student_quantile,
+)
 
 
 def test_the_median_of_two_middle_values_is_their_mean() -> None:
@@ -48,3 +57,27 @@ def test_holm_widens_less_and_less_and_stops_at_the_first_that_is_not_clear() ->
     assert holm_levels([0.001, 0.04, 0.03]) == pytest.approx([1 - 0.05 / 3, 0.975, 0.975])
     assert holm_levels([0.5]) == pytest.approx([0.95])
     assert holm_levels([]) == []
+
+
+# p · degrees of freedom · t, from tables
+STUDENT = [
+    (0.975, 1, 12.706),
+    (0.975, 2, 4.303),
+    (0.975, 4, 2.776),
+    (0.995, 4, 4.604),
+    (0.975, 9, 2.262),
+    (0.5, 7, 0.0),
+]
+
+
+@pytest.mark.parametrize(("p", "df", "t"), STUDENT)
+def test_students_quantiles_are_those_of_the_tables(p: float, df: int, t: float) -> None:
+    assert student_quantile(p, df) == pytest.approx(t, rel=0.03, abs=1e-9)
+    assert student_quantile(1 - p, df) == pytest.approx(-t, rel=0.03, abs=1e-9)
+
+
+def test_three_runs_leave_a_further_one_much_room() -> None:
+    low, high = percentile_interval(prediction_ratios(1.0, [20.0, 22.0, 26.0]))
+    assert high == pytest.approx(1.94, abs=0.03)
+    assert low == pytest.approx(1 / high, rel=0.03)
+    assert percentile_interval(prediction_ratios(2.0, [20.0, 20.0, 20.0])) == (2.0, 2.0)
