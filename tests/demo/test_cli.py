@@ -24,6 +24,14 @@ def _summary(directory: Path) -> dict[str, Any]:
     return body
 
 
+# A busy machine is late on top, and says so first; no machine lets such a target pass.
+_FAILED = {1, 4}
+
+
+def _failed(directory: Path) -> list[str]:
+    return [row["expr"] for row in _summary(directory)["thresholds"] if row["outcome"] == "fail"]
+
+
 @pytest.mark.browser
 def test_the_demo_records_replays_judges_and_says_where_the_report_lies(tmp_path: Path) -> None:
     ended = run_rushhour(*SHORT, cwd=tmp_path)
@@ -48,15 +56,16 @@ def test_without_chromium_a_script_visits_and_the_demo_says_so(tmp_path: Path) -
 
 def test_an_injected_latency_fails_with_the_threshold_named(tmp_path: Path) -> None:
     ended = run_rushhour(*SHORT, "--latency", "300ms", cwd=tmp_path, env={"PATH": "", "RUSHHOUR_BROWSER": ""})
-    assert ended.returncode == 1
-    assert "http p95 < 200ms" in ended.stdout
+    assert ended.returncode in _FAILED
+    assert "http p95 < 200ms" in _failed(tmp_path)
+    assert "http p95 < 200ms was not met" in ended.stdout
     assert "300ms later" in ended.stderr
 
 
 def test_refused_sockets_never_pass(tmp_path: Path) -> None:
     ended = run_rushhour(*SHORT, "--refuse-upgrades", cwd=tmp_path, env={"PATH": "", "RUSHHOUR_BROWSER": ""})
-    assert ended.returncode == 1
-    assert "ws.connect errors" in ended.stdout
+    assert ended.returncode in _FAILED
+    assert "ws.connect errors < 1%" in _failed(tmp_path)
 
 
 @pytest.mark.browser
