@@ -52,14 +52,14 @@ class Known:
     def __init__(self) -> None:
         self.n_late = 0
         self.generation = 0
-        self._values: dict[bytes, list[bytes]] = {}
+        self._values: dict[bytes, list[tuple[bytes, _Needle]]] = {}
         self._replacements: dict[bytes, bytes] = {}
         self._by_word: dict[bytes, list[_Needle]] = {}
         self._by_gram: dict[bytes, list[_Needle]] = {}
         self._clean: set[bytes] = set()
         self._seen: set[int] = set()
         self._loose: dict[bytes, None] = {}
-        self._last: tuple[bytes, set[bytes]] = (b"", set())
+        self._last: tuple[bytes, set[bytes] | None] = (b"", None)
 
     def learn(self, value: bytes, replacement: bytes, *, is_loose: bool = False) -> None:
         """Look for a value from here on, in every coding, if it has a word of 4 letters or digits.
@@ -81,7 +81,7 @@ class Known:
             if found is None:
                 continue
             needle = _Needle(text, stand_in, found[0])
-            words.append(found[1])
+            words.append((found[1], needle))
             self._by_word.setdefault(found[1], []).append(needle)
             if len(found[1]) >= _GRAM:
                 self._by_gram.setdefault(found[1][:_GRAM], []).append(needle)
@@ -97,11 +97,12 @@ class Known:
     def places(self, text: bytes) -> list[tuple[int, int, bytes]]:
         """Return where known values stand (start, end, what to put there), in order and without overlap."""
         words = set(_words_of(text)) - self._clean
-        is_there = not self._by_word.keys().isdisjoint(words) or self._has_glued(words)
-        self._last = (text, words)
-        if not is_there:
+        telling = [(word, 0, needles) for word in words if (needles := self._by_word.get(word))]
+        telling += self._glued(words)
+        self._last = (text, None if telling else words)
+        if not telling:
             return []
-        found = sorted(self._matches(text), key=lambda place: (place[0], -place[1]))
+        found = sorted(set(_matches(text, telling)), key=lambda place: (place[0], -place[1]))
         kept: list[tuple[int, int, bytes]] = []
         for place in found:
             if not kept or place[0] >= kept[-1][1]:
@@ -111,11 +112,14 @@ class Known:
     def pass_on(self, text: bytes) -> None:
         """Note what goes to the disk: a word of it that becomes known later was known too late."""
         before, words = self._last
-        if text is not before:
-            words = set(_words_of(text)) - self._clean
-        if words:
+        if text is before and words is not None:
             self._note(words)
-            self._remember(words)
+            if len(self._clean) > _MAX_CLEAN:
+                self._clean.clear()
+            # Most of a message's words stood in those before.
+            self._clean.update([word for word in words if len(word) <= _MAX_REMEMBERED_BYTES])
+        else:
+            self._note(set(_words_of(text)) - self._clean)
 
     def forget(self) -> None:
         """Forget everything but how much was known too late."""
@@ -141,30 +145,18 @@ class Known:
                 ]
             )
 
-    def _remember(self, words: set[bytes]) -> None:
-        """Remember words that hold nothing: most of a message's words stood in those before."""
-        if len(self._clean) > _MAX_CLEAN:
-            self._clean.clear()
-        kept = [word for word in words if len(word) <= _MAX_REMEMBERED_BYTES and word not in self._by_word]
-        self._clean.update(kept if not self._by_gram else [word for word in kept if not self._has_glued({word})])
-
-    def _has_glued(self, words: set[bytes]) -> bool:
+    def _glued(self, words: set[bytes]) -> list[tuple[bytes, int, list[_Needle]]]:
+        """Return the long words in which the word of a needle may begin, with its place in them."""
         grams = self._by_gram
         if not grams:
-            return False
-        return any(
-            word[at : at + _GRAM] in grams
+            return []
+        return [
+            (word, at, needles)
             for word in words
             if len(word) >= GLUED_BYTES
             for at in range(len(word) - _GRAM + 1)
-        )
-
-    def _matches(self, text: bytes) -> Iterator[tuple[int, int, bytes]]:
-        for start, word in _words(text):
-            yield from _at(text, start, self._by_word.get(word, ()))
-            if len(word) >= GLUED_BYTES:
-                for at in range(len(word) - _GRAM + 1):
-                    yield from _at(text, start + at, self._by_gram.get(word[at : at + _GRAM], ()))
+            if (needles := grams.get(word[at : at + _GRAM]))
+        ]
 
     def _forget_oldest(self) -> None:
         n_loose, n = MAX_LOOSE // 10, MAX_VALUES // 10
@@ -174,9 +166,12 @@ class Known:
     def _forget(self, value: bytes) -> None:
         del self._replacements[value]
         self._loose.pop(value, None)
-        for word in self._values.pop(value):
-            self._by_word.pop(word, None)
-            self._by_gram.pop(word[:_GRAM], None)
+        for word, needle in self._values.pop(value):
+            for key, index in ((word, self._by_word), (word[:_GRAM], self._by_gram)):
+                if needle in (needles := index.get(key, [])):
+                    needles.remove(needle)
+                    if not needles:
+                        del index[key]
 
 
 def _words_of(text: bytes) -> list[bytes]:
@@ -200,7 +195,16 @@ def _words(text: bytes) -> Iterator[tuple[int, bytes]]:
             yield match.start(), match.group()
 
 
-def _at(text: bytes, place: int, needles: list[_Needle] | tuple[()]) -> Iterator[tuple[int, int, bytes]]:
+def _matches(text: bytes, telling: list[tuple[bytes, int, list[_Needle]]]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield where needles stand whole, around every place of the words that tell of them."""
+    for word, at, needles in telling:
+        place = text.find(word)
+        while place >= 0:
+            yield from _at(text, place + at, needles)
+            place = text.find(word, place + 1)
+
+
+def _at(text: bytes, place: int, needles: list[_Needle]) -> Iterator[tuple[int, int, bytes]]:
     for needle in needles:
         start = place - needle.offset
         if start >= 0 and text.startswith(needle.text, start):

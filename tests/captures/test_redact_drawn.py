@@ -128,3 +128,15 @@ def test_what_is_replaced_where_it_first_stands_is_not_late(tmp_path: Path) -> N
         redactor = tape.sink._redactor
         assert redactor is not None and redactor.censor.known.replacement(b"joe.smith@mail.example")
         assert redactor.n_late == 0, "the file need not be gone over again"
+
+
+def test_a_value_that_is_forgotten_takes_no_other_with_it() -> None:
+    known = Redactor(load_policy(None), bytes(32)).censor.known
+    known.learn(b"common77word/first", b"standin77one/aaaaa")
+    known.learn(b"common77word/second", b"standin77two/bbbbbb")
+    known.learn(b"common77word/first", b"{{input.first}}")
+    text = b"a common77word/first and a common77word/second"
+    assert [(text[start:end], new) for start, end, new in known.places(text)] == [
+        (b"common77word/first", b"{{input.first}}"),
+        (b"common77word/second", b"standin77two/bbbbbb"),
+    ]
