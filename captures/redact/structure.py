@@ -25,7 +25,7 @@ from captures.redact.naming import in_place, is_form, keys_of, last_key, names_b
 from captures.redact.pieces import WHOLE_BYTES, pieces
 from captures.redact.policy import Class, Need
 from captures.redact.prose import KEY, Prose
-from captures.redact.writing import in_percent, written
+from captures.redact.writing import in_percent, out_of_percent, written
 
 _FORM_TYPE = b"application/x-www-form-urlencoded"
 _ENVELOPE_BYTES = 64
@@ -206,7 +206,7 @@ class Structure:
             if looks_like_json(value):
                 return self.message(value)
             if b"=" in value and _URL.match(value):
-                return self.url(value)
+                return out_of_percent(self.url(value))
             return self._prose.redacted(value, depth=1) if is_coded else value
         finally:
             self._depth -= 1

@@ -6,13 +6,14 @@ import html
 import json
 import re
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import msgpack
 
 from captures.leaves import Coding
 from captures.redact.inputs import PLACEHOLDER
 
+_CODED_PLACEHOLDER = re.compile(rb"%7B%7Binput\.[A-Za-z0-9_%]{1,80}?%7D%7D", re.IGNORECASE)
 _UNRESERVED = re.compile(rb"[A-Za-z0-9_.~%-]")
 
 
@@ -21,6 +22,13 @@ def in_percent(url: bytes) -> bytes:
     if b"{{input." not in url:
         return url
     return PLACEHOLDER.sub(lambda match: quote(match.group(), safe="").encode(), url)
+
+
+def out_of_percent(url: bytes) -> bytes:
+    """Write the placeholders in a URL as they are: it will be a value in another one, where they are coded once."""
+    if b"input." not in url:
+        return url
+    return _CODED_PLACEHOLDER.sub(lambda match: unquote_to_bytes(match.group()), url)
 
 
 def written(plain: bytes, coding: Coding, raw: bytes) -> bytes:

@@ -107,6 +107,27 @@ def test_a_form_and_basic_authorization_become_inputs_in_their_coding(path: Path
     assert dict(page.request_headers)[b"authorization"] == b"Basic {{input.authorization|base64}}"
 
 
+@pytest.mark.parametrize(
+    ("target", "redacted"),
+    [
+        ("/l?next=%2Fb%3Fpassword%3Dpaper-42", "/l?next=%2Fb%3Fpassword%3D%7B%7Binput.password%7D%7D"),
+        (
+            "/l?next=%2Fb%3Fn%3D%252Fc%253Fpassword%253Dpaper-42",
+            "/l?next=%2Fb%3Fn%3D%252Fc%253Fpassword%253D%7B%7Binput.password%7D%7D",
+        ),
+        (
+            "/l?v=%7B%22password%22%3A%22paper-42%22%7D",
+            "/l?v=%7B%22password%22%3A%22%7B%7Binput.password%7D%7D%22%7D",
+        ),
+    ],
+)
+def test_an_input_inside_of_a_field_is_coded_once(path: Path, target: str, redacted: str) -> None:
+    with Tape(path) as tape:
+        tape.ask(target)
+    (exchange,) = recorded(path)
+    assert exchange.target == redacted
+
+
 def test_producers_and_consumers_stay_equal(path: Path) -> None:
     with Tape(path) as tape:
         tape.exchange(json.dumps({"access_token": TOKEN}).encode(), "application/json", "br-not", is_request=False,
