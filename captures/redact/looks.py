@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from captures.leaves import Coding, unescape
 from captures.redact.censor import Censor, Edit
 from captures.redact.drawn import drawn_strings, is_drawn
 from captures.redact.policy import Class, Need
 from captures.redact.prose import decoded_base64
+from captures.redact.writing import written
 
 _LISTED = re.compile(
     rb"(?P<quote>[\"'])(?P<key>[A-Za-z_][\w.-]{1,63})(?P=quote)\s{0,3},\s{0,3}(?P<q2>[\"'])(?P<value>[!#-&(-~]{8,8192})(?P=q2)"
+)
+_TEXTAREA = re.compile(
+    rb"<textarea\b[^<>]{0,1024}?\sname\s*=\s*[\"']?(?P<key>[A-Za-z_][\w.\-]{1,63})[^<>]{0,1024}>(?P<value>[^<>]{3,65536})</",
+    re.IGNORECASE,
 )
 
 
@@ -42,3 +48,11 @@ class Looks:
             new = self._censor.named(key, match["value"], f"text {key}", at_least=Need.TOKEN)
             if new is not None:
                 yield *match.span("value"), new
+
+    def textareas(self, text: bytes) -> Iterator[Edit]:
+        """Yield what becomes of the fields of a page that hold their value between their tags."""
+        for match in _TEXTAREA.finditer(text):
+            key = match["key"].decode()
+            new = self._censor.named(key, unescape(match["value"].strip()), f"html {key}", at_least=Need.NO_WORD)
+            if new is not None:
+                yield *match.span("value"), written(new, Coding.HTML, match["value"])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from captures.leaves import Coding
+from captures.leaves import Coding, unescape, unplus
 from captures.redact.censor import Censor, Edit, edited
 from captures.redact.detect import Hit, hits
 from captures.redact.pieces import WHOLE_BYTES, pieces
@@ -27,10 +27,15 @@ KEY = re.compile(rb"(?<![\w.\-])([A-Za-z_][\w.\-]{1,63}+)(?:\\*[\"'\]])*+\s{0,3}
 _QUOTED_KEY = re.compile(rb"\"([A-Za-z_][\w.\-]{1,63})\"\s{0,3}:")
 _VALUE = re.compile(
     rb"\s{0,3}(?:\\*\"(?P<double>(?:[^\"\\\r\n<>]|\\/){3,8192})|'(?P<single>[^'\\\r\n<>]{3,8192})"
+    rb"|`(?P<tick>[^`\\\r\n<>$]{3,8192})"
     rb"|(?P<bare>[A-Za-z0-9_\-+/=.~%!$*]{3,8192}+))"
 )
 _ELEMENT = re.compile(
     rb"<(?:[\w.-]+:)?(?P<key>[A-Za-z_][\w.-]{1,63})(?:\s[^<>]{0,512})?>(?P<value>[^<>\s][^<>]{2,4095})</"
+)
+_CODED_PAIR = re.compile(
+    rb"(?P<quote>&quot;|&#34;|%22)(?P<key>[A-Za-z_][\w.\-]{1,63})\\*(?P=quote)\s{0,3}(?::|%3[Aa])(?:\s|%20|\+){0,3}\\*(?P=quote)"
+    rb"(?P<value>(?:[^&%\"'<>\r\n\\]|(?!(?P=quote))[&%]|\\/){3,8192}+)\\*(?P=quote)"
 )
 # XML-RPC and property lists: ``<name>token</name><value><string>…``, ``<key>token</key><string>…``.
 _NAMED_ELEMENT = re.compile(
@@ -86,6 +91,8 @@ class Prose:
     def _pairs(self, text: bytes, *, is_dull: bool) -> bytes:
         if not is_dull and not self._censor.is_dull(KEY.findall(text)):
             text = edited(text, self._pair_edits(text))
+        if b"&quot;" in text or b"%22" in text or b"&#34;" in text:
+            text = edited(text, self._coded_pair_edits(text))
         if b"</" in text and (b"<string>" in text or not self._censor.is_dull(_ELEMENT_NAME.findall(text))):
             text = edited(text, self._element_edits(text))
         return text
@@ -113,6 +120,17 @@ class Prose:
         new = self._censor.named(key, plain, f"text {key}", at_least=need)
         if new is not None:
             yield start, start + len(raw), written(new, Coding.PERCENT if plain != raw else Coding.RAW, raw)
+
+    def _coded_pair_edits(self, text: bytes) -> Iterator[Edit]:
+        """JSON in an attribute or a URL: ``data-page="{&quot;token&quot;:&quot;…``, ``%22token%22%3A%22…``."""
+        for match in _CODED_PAIR.finditer(text):
+            raw, coding = match["value"], Coding.FORM if match["quote"] == b"%22" else Coding.HTML
+            plain = unplus(raw) if coding is Coding.FORM else unescape(raw)
+            key = match["key"].decode()
+            need = Need.TYPED if self._is_asked_for(key) else Need.NO_WORD
+            new = self._censor.named(key, plain, f"text {key}", at_least=need)
+            if new is not None:
+                yield *match.span("value"), written(new, coding, raw)
 
     def _is_asked_for(self, key: str) -> bool:
         """What a browser sends under the name of a password is one even as a word; pages label fields so."""

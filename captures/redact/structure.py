@@ -61,6 +61,7 @@ class Structure:
             text = self._leaves(html_leaves(text), text, "html")
             text = edited(text, password_inputs(self._censor, text))
             text = edited(text, self._looks.listed(text))
+            text = edited(text, self._looks.textareas(text))
         elif kind == b"text/event-stream":
             return self.lines(text)
         elif kind.endswith((b"ndjson", b"jsonl", b"json-seq")):

@@ -87,6 +87,11 @@ def bodies(key: str, value: str) -> dict[str, tuple[str, bytes]]:
         "multipart": ("multipart/form-data; boundary=XX", part.encode()),
         "html input": ("text/html", f'<form><input type="hidden" name="{key}" value="{in_html}"></form>'.encode()),
         "html meta": ("text/html", f"<meta name='{key}' content='{in_html}'>".encode()),
+        "html textarea": ("text/html", f'<form><textarea id="a" name="{key}">{in_html}</textarea></form>'.encode()),
+        "json in an attribute": (
+            "text/html",
+            f'<div id="app" data-page="{html.escape(json.dumps({"props": {key: value}}))}"></div>'.encode(),
+        ),
         "html data attribute": ("text/html", f'<body data-{key}="{in_html}">hello</body>'.encode()),
         "html script": ("text/html", f'<script>window.S = {{{key}: "{in_json}"}};</script>'.encode()),
         "xml": ("application/xml", f"<e><n:{key} a='1'>{in_html}</n:{key}></e>".encode()),
