@@ -93,6 +93,7 @@ def compare_runs(
     *,
     gated: Sequence[Subject] = GATED,
     also: Sequence[Subject] = (),
+    shown: Sequence[Subject] | None = None,
     strict: bool = False,
 ) -> tuple[Comparison, ...]:
     """Compare runs with those of a baseline.
@@ -103,6 +104,7 @@ def compare_runs(
             depend on which others are looked at.
         gated: what decides.
         also: what decides elsewhere, by thresholds relative to the baseline; it counts as one of several gates.
+        shown: what is looked at besides; the usual statistics and the busiest routes where nobody said.
         strict: what the intervals leave open is inconclusive.
 
     Returns:
@@ -110,7 +112,8 @@ def compare_runs(
         that the baseline did not have.
     """
     deciding = tuple(dict.fromkeys((*gated, *also)))
-    others = [subject for subject in (*SHOWN, *GATED, *busy_routes(base, runs)) if subject not in deciding]
+    listed = (*SHOWN, *GATED, *busy_routes(base, runs)) if shown is None else shown
+    others = [subject for subject in listed if subject not in deciding]
     weighed = [_weigh(subject, base, runs, make_chooser) for subject in deciding]
     weighed += [_weigh(subject, base, runs, make_chooser) for subject in dict.fromkeys(others)]
     levels = [*_levels(weighed[: len(deciding)]), *[_LEVEL] * (len(weighed) - len(deciding))]
