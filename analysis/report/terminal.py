@@ -186,8 +186,11 @@ def _errors(summary: dict[str, Any], console: Console) -> None:
 
 
 def _generator(generator: dict[str, Any], console: Console) -> None:
-    word, style = ("can be trusted", "green") if generator["valid"] else ("CANNOT be trusted", "bold magenta")
     lag, loop = generator["lag_ms"]["p99"], generator["loop_ms"]["p99"]
+    is_late = max(lag or 0, loop or 0) > generator["limit_ms"]
+    word, style = ("is late, which --allow-lag allows", "yellow") if is_late else ("can be trusted", "green")
+    if not generator["valid"]:
+        word, style = "CANNOT be trusted", "bold magenta"
     console.print()
     console.print(
         Text.assemble(

@@ -14,7 +14,7 @@ from analysis.summary import summarise
 from analysis.thresholds import DEFAULTS
 from analysis.verdict import judge
 from tests.analysis.hostile import a_hostile_run
-from tests.analysis.runs import a_good_run, a_run
+from tests.analysis.runs import QUOTES, a_good_run, a_run, a_slot, measured, sessions
 from tests.analysis.synthetic_run import facts, slots
 
 
@@ -51,6 +51,14 @@ def test_errors_and_the_honesty_of_the_generator_are_told() -> None:
     text = rendered(a_summary())
     assert "status_503" in text
     assert "measurement  can be trusted" in text
+
+
+def test_a_late_generator_that_was_allowed_is_not_called_trustworthy() -> None:
+    slot = a_slot({QUOTES: measured(*[20.0] * 500)}, counts=sessions(20), lag_ms=40)
+    run = a_run([slot])
+    text = rendered(summarise(run, judge(run, DEFAULTS, allow_lag=True)))
+    assert "measurement  is late, which --allow-lag allows" in text
+    assert "CANNOT be trusted" in rendered(summarise(run, judge(run, DEFAULTS)))
 
 
 @pytest.mark.parametrize("width", [40, 80, 132])
