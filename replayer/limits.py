@@ -42,7 +42,7 @@ def _refuse(gathered: Gathered, machine: Machine) -> None:
 def _demand(population: PopulationLoad, scripts: tuple[Script, ...]) -> Demand:
     users = _at_once(population)
     most = max((connections_of(script) for script in scripts), default=1)
-    return Demand(users=users, connections=users * most, requests_per_s=0, messages_per_s=0)
+    return Demand(users=users, connections=users * most, arrivals_per_s=0, requests_per_s=0, messages_per_s=0)
 
 
 def _at_once(population: PopulationLoad) -> int:

@@ -48,6 +48,7 @@ class Curve:
         return Demand(
             users=users,
             connections=users * self.connections_per_user,
+            arrivals_per_s=max(self.arrivals, default=0),
             requests_per_s=max(self.requests, default=0),
             messages_per_s=max(messages, default=0.0),
         )

@@ -26,12 +26,13 @@ def constants() -> Iterator[Constant]:
 
 
 def _of_the_load() -> Iterator[Constant]:
-    from replayer.load.capacity import MESSAGES_PER_S, REQUESTS_PER_S, SAFE_SHARE
+    from replayer.load.capacity import ARRIVALS_PER_S, MESSAGES_PER_S, REQUESTS_PER_S, SAFE_SHARE
     from replayer.load.schedule import MAX_START_SPREAD_NS
     from replayer.pool.crowd import MIN_REFILL_NS
 
     yield Constant("longest-default-start-spread", MAX_START_SPREAD_NS // NS_PER_S, "s", "copies of a session start")
     yield Constant("refill-pause", MIN_REFILL_NS / NS_PER_S, "s", "with asap, before a failed user is followed")
+    yield Constant("arrivals-per-core", ARRIVALS_PER_S, "/s", "measured, for warnings")
     yield Constant("requests-per-core", REQUESTS_PER_S, "/s", "measured, for warnings")
     yield Constant("messages-per-core", MESSAGES_PER_S, "/s", "measured, for warnings")
     yield Constant("safe-share-of-a-core", SAFE_SHARE, "ratio", "above it a warning")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from captures.units import NS_PER_MS, NS_PER_S
-from replayer.load.capacity import REQUESTS_PER_S, Demand, Machine, all_of, warnings_of
+from replayer.load.capacity import ARRIVALS_PER_S, REQUESTS_PER_S, Demand, Machine, all_of, warnings_of
 from replayer.load.dry_run import Curve, add_curves, attendance_of, connections_of, curve_of
 from replayer.load.populations import PopulationLoad
 from replayer.load.schedule import LoadOptions
@@ -109,7 +109,7 @@ def test_connections_are_sockets_and_what_overlapped_at_most_six_per_origin() ->
 
 
 MACHINE = Machine(descriptors=1_000, ports=28_232, sources=1, n_workers=2)
-QUIET = Demand(users=1, connections=1, requests_per_s=1, messages_per_s=1)
+QUIET = Demand(users=1, connections=1, arrivals_per_s=1, requests_per_s=1, messages_per_s=1)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,8 @@ QUIET = Demand(users=1, connections=1, requests_per_s=1, messages_per_s=1)
         (replace(QUIET, connections=30_000), replace(MACHINE, descriptors=None, sources=33), ""),
         (replace(QUIET, requests_per_s=REQUESTS_PER_S), MACHINE, ""),  # half of two workers
         (replace(QUIET, requests_per_s=REQUESTS_PER_S + 1), MACHINE, "requests a second"),
+        (replace(QUIET, arrivals_per_s=ARRIVALS_PER_S), MACHINE, ""),
+        (replace(QUIET, arrivals_per_s=ARRIVALS_PER_S + 1), MACHINE, "arrivals a second"),
         (replace(QUIET, messages_per_s=10**7), MACHINE, "messages a second"),
     ],
 )
