@@ -77,7 +77,9 @@ def _end(summary: dict[str, Any], console: Console, directory: Path) -> None:
     console.print()
     console.print(Text(f"report   {printable(directory / 'report.html')}"), soft_wrap=True)
     console.print(Text(f"data     {printable(directory / 'summary.json')}"), soft_wrap=True)
-    told = f", exit code {summary['exit_code']}: {printable(summary['reasons'][0])}"
+    first, *others = summary["reasons"]
+    more = f", and {len(others)} more" if others else ""
+    told = f", exit code {summary['exit_code']}: {printable(first)}{more}"
     console.print(Text.assemble("verdict  ", (word, _STYLES[word]), told), soft_wrap=True)
     console.print(Text(f"next     {printable(next_step(summary, directory))}"), soft_wrap=True)
 
