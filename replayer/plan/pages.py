@@ -12,8 +12,9 @@ from replayer.plan.sightings import Seen, Sighting, Wanted, url_parts
 from replayer.plan.values import WHOLE_URL, EventRef, field_name
 
 _KEY_BEFORE = re.compile(rb"""([A-Za-z_][\w.-]{0,60})["'\\]{0,2}\s{0,4}[:=]\s{0,4}["'\\]{0,2}$""")
-# Paths in attributes and scripts of a page; the name of the attribute, where it is one.
-_URL_IN_PAGE = re.compile(rb"""(?:\b([A-Za-z-]{3,20})\s*=\s*)?(?:"(/[^"\s<>]{1,2048})"|'(/[^'\s<>]{1,2048})')""")
+# Paths in attributes and scripts of a page, and whether they are where a form goes.
+_URL_IN_PAGE = re.compile(rb"""["'](/[^"'\s<>]{1,2048})(?=["'])""")
+_ACTION = re.compile(rb"\baction\s*=\s*$", re.IGNORECASE)
 _NUMBER_IN_PAGE = re.compile(rb"""[:=]\s?["']?(\d{1,18})(?=["'\s,;}>&])""")
 _SEGMENT = re.compile(rb"[A-Za-z0-9_.~%-]{1,39}")
 
@@ -76,9 +77,12 @@ def _of_page(text: bytes, event: EventRef, at_ns: int, wanted: Wanted) -> Iterat
         )
 
     for match in _URL_IN_PAGE.finditer(text):
-        start, end = match.span(match.lastindex or 0)
-        url = text[start:end]
-        if match[1] and match[1].lower() == b"action" and (plain := unescape(url)) in wanted.values:
+        start, end = match.span(1)
+        url = match[1]
+        plain = unescape(url) if b"&amp;" in url or b"&#" in url else url
+        if not wanted.may_be_in(plain):
+            continue
+        if plain in wanted.values and _ACTION.search(text, max(0, start - 24), start - 1):
             yield plain, sighting(WHOLE_URL, start, end, Codec.HTML)
         for value, key, at, to, codec in url_parts(url, 0, wanted):
             yield value, sighting(key, start + at, start + to, codec)

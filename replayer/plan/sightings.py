@@ -38,7 +38,10 @@ _SILENT_NAMES = re.compile(
 )
 _SMALL = 1_000_000
 _LINK = re.compile(rb"<([^>]{1,4096})>")
-_URL_PARTS = re.compile(rb"[/?&=]")
+# Names of resources and fields, as all addresses of an application have them.
+_NAME = re.compile(rb"[A-Za-z]{1,15}|[a-z]{1,15}[_-][a-z]{1,15}|v\d")
+_URL_MARKS = bytes.maketrans(b"?&=", b"///")
+_MAX_REJECTED = 100_000
 # Objects that only hold what an answer is about.
 _WRAPPERS = frozenset({"attributes", "body", "content", "data", "payload", "response", "result"})
 # Lists that are the arguments of an event or call: Socket.IO's, SignalR's, JSON-RPC's. Their positions have a meaning.
@@ -88,7 +91,7 @@ class Wanted:
         leaves: as JSON holds them, strings and integers.
     """
 
-    __slots__ = ("leaves", "values")
+    __slots__ = ("_parts", "_rejected", "leaves", "values")
 
     def __init__(self, uses: Iterable[Use]) -> None:
         self.values: set[bytes] = set()
@@ -100,6 +103,20 @@ class Wanted:
             if value.isdigit() and len(value) < 19 and (value == b"0" or value[:1] != b"0"):
                 self.leaves.add(int(value))
             self.leaves.add(as_text(value))
+        self._parts = {value for value in self.values if not _NAME.fullmatch(value)}
+        self._rejected: set[bytes] = set()
+
+    def may_be_in(self, url: bytes) -> bool:
+        """Tell whether a URL may hold a wanted value, quickly where it does not: lists are full of addresses."""
+        if url in self._rejected:
+            return False
+        if b"%" in url or b"+" in url or target_of(url) in self.values:
+            return True
+        if not self._parts.isdisjoint(url.partition(b"#")[0].translate(_URL_MARKS).split(b"/")):
+            return True
+        if len(self._rejected) < _MAX_REJECTED:
+            self._rejected.add(url)
+        return False
 
 
 Seen = tuple[bytes, Sighting]
@@ -243,7 +260,9 @@ def of_json(document: Any, event: EventRef, at_ns: int, wanted: Wanted, thing: s
             ),
         )
     for path, value, _ in urls:
-        yield from _of_url_in_json(path, as_bytes(str(value)), event, at_ns, wanted)
+        url = as_bytes(str(value))
+        if wanted.may_be_in(url):
+            yield from _of_url_in_json(path, url, event, at_ns, wanted)
 
 
 def _may_be_id(path: JsonPath, key: str) -> bool:
@@ -293,8 +312,6 @@ def _of_url_in_json(path: JsonPath, url: bytes, event: EventRef, at_ns: int, wan
     target = target_of(url)
     if target in wanted.values:
         yield target, sighting(WHOLE_URL, 1, Codec.URL_TARGET)
-    if b"%" not in url and wanted.values.isdisjoint(_URL_PARTS.split(target)):
-        return
     for value, key, start, end, codec in url_parts(url, url.find(target), wanted):
         yield value, sighting(key, 2, codec, start, end)
 
