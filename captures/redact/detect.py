@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import re
 from collections import Counter
@@ -47,6 +49,7 @@ _CARD = re.compile(rb"[2-6]\d(?:[ -]?\d){11,17}")
 _IBAN = re.compile(rb"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
 _SHAPES = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x41 if 0x41 <= byte <= 0x5A else 0x2E for byte in range(256))
 """A text's shape: ``0`` for digits, ``A`` for capitals, ``.`` for the rest."""
+_BASIC = re.compile(rb"[Bb]asic(?: |%20|\+)+(?P<value>[A-Za-z0-9+/]{4,1024}={0,2})(?![A-Za-z0-9+/=])")
 _CARD_SHAPE, _IBAN_SHAPE = b"0" * 13, b"AA00"
 _PHONE = re.compile(rb"(?:\+|%2B)[1-9]\d{1,2}[ .-]?\(?\d{1,4}\)?(?:[ .-]?\d{2,4}){2,4}")
 _IP = re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}")
@@ -142,7 +145,7 @@ def form_of(value: bytes) -> Form:
 
 def hits(text: bytes) -> Iterator[Hit]:
     """Yield what looks like a secret whatever its name; hits may overlap."""
-    tokens = list(_tokens(text))
+    tokens = [*_tokens(text), *(_basic_credentials(text) if b"asic" in text else ())]
     yield from tokens
     if b"@" in text or b"%40" in text:
         for start, end in _emails(text):
@@ -185,6 +188,17 @@ def _tokens(text: bytes) -> Iterator[Hit]:
             for match in pattern.finditer(text):
                 start, end = match.span("value") if "value" in pattern.groupindex else match.span()
                 yield Hit(start, end, Class.SECRET, Form.TOKEN, name)
+
+
+def _basic_credentials(text: bytes) -> Iterator[Hit]:
+    """``Basic`` and base64 of ``user:password`` (RFC 7617): what follows that word is one only where it decodes so."""
+    for match in _BASIC.finditer(text):
+        try:
+            plain = base64.b64decode(match["value"], validate=True)
+        except binascii.Error:
+            continue
+        if b":" in plain and plain.isascii():
+            yield Hit(*match.span("value"), Class.SECRET, Form.TOKEN, "basic credentials")
 
 
 def _iban_hit(text: bytes, match: re.Match[bytes]) -> Iterator[Hit]:

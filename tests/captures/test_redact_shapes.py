@@ -183,6 +183,8 @@ LOOKS = [
     ("https://bob:hunter2@db.example/", ["a password in a URL"]),
     (f"x {JWT} y", ["a JWT"]),
     ("Authorization: Bearer abcdef0123456789", ["a bearer token"]),
+    ("curl -H 'Authorization: Basic am9lOmh1bnRlcjJ4OQ=='", ["basic credentials"]),
+    ("Basic Authentication and basic training", []),
     ("AKIAIOSFODNN7EXAMPLE", ["an AWS key"]),
     ("/bot123456789:AAF" + "q8ZkP2nV5xYw3RtA" * 2 + "/sendMessage", ["a bot's address"]),
     ("https://hooks.example/services/T0123ABCD/B0123ABCD/q8ZkP2nV5xYw3RtAq8ZkP2nV", ["a webhook"]),
