@@ -406,18 +406,21 @@ def in_force(own: Sequence[Threshold]) -> tuple[Threshold, ...]:
     return (*(default for default in DEFAULTS if default.subject not in subjects), *own)
 
 
-def check_routes(thresholds: Iterable[Threshold], routes: Sequence[str]) -> None:
-    """Refuse thresholds on a route that the plan does not have, before the run.
+def check_labels(thresholds: Iterable[Threshold], known: Mapping[str, Sequence[str]]) -> None:
+    """Refuse thresholds on a label value that the plan does not have, before the run.
+
+    Args:
+        known: values of the plan, by the label's key: ``route``, ``kind``, ``message``.
 
     Raises:
-        ConfigError: the route and the nearest one.
+        ConfigError: the value and the nearest one.
     """
     for threshold in thresholds:
         for key, value in threshold.subject.labels:
-            if key == "route" and value not in routes:
+            if key in known and value not in known[key]:
                 raise ConfigError(
-                    f"{threshold.source}: the plan has no route {_printable(value)} ({_printable(threshold.expr)})",
-                    _known(value, routes) if routes else "it has no routes at all",
+                    f"{threshold.source}: the plan has no {key} {_printable(value)} ({_printable(threshold.expr)})",
+                    _known(value, known[key]) if known[key] else f"it has no {key}s at all",
                 )
 
 

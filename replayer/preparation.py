@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.comparing import check_baseline
 from analysis.run import CaptureFacts, RunFacts, prepare_directory
-from analysis.thresholds import Threshold, check_routes, in_force, parse_threshold
+from analysis.thresholds import Threshold, check_labels, in_force, parse_threshold
 from captures.errors import ConfigError
 from captures.records import Origin
 from replayer.caveats import caveats
@@ -34,6 +34,7 @@ from replayer.load.schedule import LoadOptions
 from replayer.load.storms import Storm, storm_facts
 from replayer.options.run import ReplayOptions
 from replayer.options.target import read_allowed_targets
+from replayer.plan.records import Plan, RouteKind
 from replayer.pool.assignment import Assignment, assignment_to_body
 from replayer.reach import ProxySpec, Reach
 from replayer.reaching import welcome, with_proxies
@@ -75,7 +76,7 @@ def prepare(options: ReplayOptions, *, before: Callable[[Path], None] = lambda _
     gathered = gather(options)
     capture, plan, users = gathered.capture, gathered.plan, gathered.users
     thresholds = in_force(own)
-    check_routes(own, [route.name for route in plan.routes])
+    check_labels(own, _labels(plan))
     _check_warmup(options, gathered)
     if has_baseline:
         check_baseline(options.judge.baseline, _planned_facts(options, gathered))
@@ -230,6 +231,15 @@ def _planned_facts(options: ReplayOptions, gathered: Gathered) -> RunFacts:
 def _strike_notes(gathered: Gathered, storms: Sequence[Storm]) -> Iterator[str]:
     if storms:
         yield from strike_notes(storms, gathered.plan, planned_duration_s(gathered.plan, gathered.populations))
+
+
+def _labels(plan: Plan) -> dict[str, list[str]]:
+    """Return what a threshold may choose by."""
+    return {
+        "route": [route.name for route in plan.routes],
+        "kind": sorted({route.kind.value for route in plan.routes if route.kind is not RouteKind.SOCKET}),
+        "message": [kind.name for kind in plan.message_kinds],
+    }
 
 
 def _destination(options: ReplayOptions, pages: Collection[Origin], origin: Origin) -> Origin:

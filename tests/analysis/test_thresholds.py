@@ -10,7 +10,7 @@ from analysis.thresholds import (
     DEFAULTS,
     Op,
     Threshold,
-    check_routes,
+    check_labels,
     in_force,
     parse_threshold,
 )
@@ -147,13 +147,15 @@ def test_an_own_threshold_replaces_the_default_on_the_same_subject_only() -> Non
     assert len(expressions) == len(DEFAULTS) + 1
 
 
-def test_a_route_the_plan_does_not_have_is_refused_before_the_run() -> None:
-    routes = ["GET /api/quotes", "POST /api/login"]
-    check_routes([parse_threshold('http{route="GET /api/quotes"} p95 < 1s'), *DEFAULTS], routes)
+def test_a_label_the_plan_does_not_have_is_refused_before_the_run() -> None:
+    known = {"route": ["GET /api/quotes", "POST /api/login"], "kind": ["api", "document"], "message": []}
+    check_labels([parse_threshold('http{route="GET /api/quotes", kind="api"} p95 < 1s'), *DEFAULTS], known)
     with pytest.raises(ConfigError, match="did you mean GET /api/quotes"):
-        check_routes([parse_threshold('http{route="GET /api/quote"} p95 < 1s')], routes)
-    with pytest.raises(ConfigError, match="no routes at all"):
-        check_routes([parse_threshold('http{route="GET /"} p95 < 1s')], [])
+        check_labels([parse_threshold('http{route="GET /api/quote"} p95 < 1s')], known)
+    with pytest.raises(ConfigError, match="the plan has no kind asset .*known are api, document"):
+        check_labels([parse_threshold('http{kind="asset"} p95 < 1s')], known)
+    with pytest.raises(ConfigError, match="no messages at all"):
+        check_labels([parse_threshold('ws.reply{message="x"} p95 < 1s')], known)
 
 
 @pytest.mark.parametrize(
