@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from analysis.comparing import Compared
     from captures.errors import ExitCode
 
@@ -37,6 +35,7 @@ Examples:
 @click.option("--strict", is_flag=True, help="What the interval leaves open is inconclusive.")
 @click.option("--allow-inconclusive", is_flag=True, help="Inconclusive exits with 0 and a warning.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown on stdout, for a comment on a merge request.")
 def compare(
     runs: tuple[Path, ...],
     base: tuple[Path, ...],
@@ -44,6 +43,7 @@ def compare(
     strict: bool,
     allow_inconclusive: bool,
     as_json: bool,
+    as_markdown: bool,
 ) -> None:
     """Say whether RUNs are slower, or fail more, than those of a baseline, and how sure that is.
 
@@ -53,24 +53,34 @@ def compare(
     Exits with 0 ok or improved · 1 regressed · 2 the runs cannot be compared
     · 4 a RUN's measurement cannot be trusted · 5 inconclusive.
     """
+    import json
+
     from rich.console import Console
 
-    from analysis.comparing import compare_directories, subjects_of
+    from analysis.comparing import compare_directories, subjects_of, to_json
+    from analysis.report.baseline import render_compared
+    from analysis.report.markdown import render_comparison
+    from captures.errors import ConfigError
 
+    if as_json and as_markdown:
+        raise ConfigError("--json and --markdown cannot both stand on stdout", "leave one out")
     compared = compare_directories(runs, base, gated=subjects_of(metric), strict=strict)
-    code = conclude(compared, Console(), as_json=as_json, allow_inconclusive=allow_inconclusive)
-    if not as_json:
+    code = _code_of(compared, allow_inconclusive=allow_inconclusive)
+    if as_json:
+        click.echo(json.dumps(to_json(compared, code), indent=2, ensure_ascii=True, allow_nan=False))
+    elif as_markdown:
+        click.echo(render_comparison(to_json(compared, code)), nl=False)
+    else:
+        render_compared(compared.verdict, compared.baseline.to_body(), Console(), invalid=compared.invalid)
         click.echo(f"next: rushhour report {shlex.quote(str(runs[-1]))}; the report shows when and on which route")
     raise SystemExit(int(code))
 
 
-def conclude(compared: Compared, console: Console, *, as_json: bool, allow_inconclusive: bool) -> ExitCode:
-    """Print a comparison and return its exit code."""
-    import json
+def _code_of(compared: Compared, *, allow_inconclusive: bool) -> ExitCode:
+    """Return the exit code of a comparison, and warn of what weakens it."""
     import logging
 
-    from analysis.comparing import exit_code_of, to_json
-    from analysis.report.baseline import render_compared
+    from analysis.comparing import exit_code_of
     from captures.errors import ExitCode
 
     code = exit_code_of(compared)
@@ -80,8 +90,4 @@ def conclude(compared: Compared, console: Console, *, as_json: bool, allow_incon
     if code is ExitCode.INCONCLUSIVE and allow_inconclusive:
         log.warning("the comparison is inconclusive (exit code 0 by --allow-inconclusive)")
         code = ExitCode.PASS
-    if as_json:
-        click.echo(json.dumps(to_json(compared, code), indent=2, ensure_ascii=True, allow_nan=False))
-    else:
-        render_compared(compared.verdict, compared.baseline.to_body(), console, invalid=compared.invalid)
     return code

@@ -46,7 +46,7 @@ def gate(interleave: tuple[str, str], repeat: int, **given: Any) -> None:
     """Replay FILE against two targets in turns, and say whether B is slower or fails more than A, and how sure that is.
 
     Takes the options of rushhour replay. What drifts on this machine meanwhile weighs on both alike. --out is the
-    directory of all runs, each in one of its own, and of gate.json.
+    directory of all runs, each in one of its own, and of gate.json and gate.md.
 
     \b
     Exits with 0 ok or improved · 1 regressed, or most runs of B broke a threshold that was typed · 2 bad input

@@ -18,8 +18,9 @@ import click
 
 from analysis.comparing import Compared, compare_directories, exit_code_of, to_json
 from analysis.evaluate import Outcome
-from analysis.outputs import Judged
+from analysis.outputs import Judged, replace_file
 from analysis.report.baseline import render_compared
+from analysis.report.markdown import render_comparison
 from analysis.report.text import format_ms, printable
 from analysis.run import prepare_directory
 from analysis.thresholds import Origin
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 GATE_FILE = "gate.json"
+GATE_PAGE = "gate.md"
 _STOPS = frozenset({Word.INTERRUPTED, Word.ABORTED, Word.UNREACHABLE})
 _log = logging.getLogger(__name__)
 
@@ -126,7 +128,8 @@ def _concluded(options: GateOptions, directory: Path, made: dict[str, list[Playe
     code = _exit_code(compared, broken, allow_inconclusive=options.base.judge.allow_inconclusive)
     document = _to_json(options, compared, broken, code)
     text = json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
-    (directory / GATE_FILE).write_text(text + "\n")
+    unwritten = _written(directory, {GATE_FILE: text + "\n", GATE_PAGE: render_comparison(document, broken)})
+    code = ExitCode.INVALID if unwritten and code is ExitCode.PASS else code
     if options.as_json:
         click.echo(text)
         return int(code)
@@ -135,6 +138,18 @@ def _concluded(options: GateOptions, directory: Path, made: dict[str, list[Playe
         results.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
     results.print(f"runs     {printable(directory)}", markup=False, highlight=False, soft_wrap=True)
     return int(code)
+
+
+def _written(directory: Path, texts: dict[str, str]) -> list[str]:
+    """Write files; return the names of those that could not be, and say why."""
+    missing = []
+    for name, text in texts.items():
+        try:
+            replace_file(directory / name, text)
+        except OSError as exc:
+            _log.error("cannot write %s: %s; rushhour compare makes it again", directory / name, exc.strerror)
+            missing.append(name)
+    return missing
 
 
 def _broken(judged: list[Judged]) -> list[str]:

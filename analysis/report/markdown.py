@@ -8,7 +8,7 @@ Source: https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-referen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from analysis.comparison import Drawn
@@ -58,6 +58,21 @@ def render_markdown(summary: dict[str, Any]) -> str:
         _details("What ran", _facts(summary)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def render_comparison(document: Mapping[str, Any], about: Sequence[str] = ()) -> str:
+    """Return what came of runs against a baseline, for a comment on a merge request.
+
+    Args:
+        document: ``comparing.to_json``.
+        about: what is to be said besides, in sentences.
+    """
+    word = document["verdict"]
+    mark = _CHANGES.get(word) or _MARKS[word]
+    said = [*document["invalid"], *about, *(f"⚠️ {warning}" for warning in document["warnings"])]
+    head = "\n".join([f"## {mark} Rushhour: {word.upper()}", "", *_bullets([*map(text, said)], _MOST_REASONS)])
+    exits = f"{plural(len(document['runs']), 'run')}, exit code {document['exit_code']}"
+    return "\n\n".join(filter(None, (head.rstrip(), _baseline(document["baseline"]), exits))) + "\n"
 
 
 def text(value: object, limit: int = 400) -> str:

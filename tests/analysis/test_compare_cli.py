@@ -74,6 +74,16 @@ def test_json_is_one_document_with_every_comparison(base: list[str], tmp_path: P
     assert by_subject['http{route="GET /api/quotes"} p95']["outcome"] == "regressed"
 
 
+def test_markdown_is_a_comment_for_a_merge_request(base: list[str], tmp_path: Path) -> None:
+    result = compared(write_side(tmp_path, "new", range(10, 15), slower=2.0), base, "--markdown")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "## ❌ Rushhour: REGRESSED"
+    assert "**Against a baseline of 5 runs**" in lines
+    assert any(line.startswith("- ❌ http p95 ") for line in lines)
+    assert isinstance(compared(base[:1], base[1:], "--json", "--markdown").exception, ConfigError)
+
+
 def test_the_same_runs_are_always_said_to_be_the_same(base: list[str], tmp_path: Path) -> None:
     new = write_side(tmp_path, "new", range(10, 13), slower=1.1)
     assert compared(new, base, "--json").stdout == compared(new, base, "--json").stdout

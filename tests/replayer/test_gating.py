@@ -40,6 +40,7 @@ def test_a_slower_build_has_regressed_and_every_run_stays_for_a_closer_look(
     assert [run["path"] for run in document["runs"]] == ["runs/b-1", "runs/b-2"]
     assert [run["path"] for run in document["baseline"]["runs"]] == ["runs/a-1", "runs/a-2"]
     assert json.loads((tmp_path / "runs" / "gate.json").read_text()) == document
+    assert (tmp_path / "runs" / "gate.md").read_text().startswith("## ❌ Rushhour: REGRESSED")
     told = [line.split()[0] for line in ended.stderr.splitlines() if line[:2] in ("a-", "b-")]
     assert told == ["a-1", "b-1", "b-2", "a-2"]
 
