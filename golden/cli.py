@@ -21,7 +21,7 @@ Examples:
 _CHECK = """\b
 Examples:
   rushhour golden check captures/golden/demo --target http://127.0.0.1:8000
-  rushhour golden check captures/golden/demo --target http://127.0.0.1:8000 --users 3 --for 5s --json
+  rushhour golden check captures/golden/demo --target http://127.0.0.1:8000 --users 3 --for 6s --json
 """
 _UPDATE = """\b
 Examples:
