@@ -88,7 +88,9 @@ class Calibration:
         Raises:
             TypeError, KeyError: it is something else.
         """
-        return cls(**{**body, "runs": tuple(body["runs"]), "limits": tuple(body["limits"])})
+        known = {each.name for each in fields(cls)}
+        ours = {name: value for name, value in body.items() if name in known}
+        return cls(**{**ours, "runs": tuple(body["runs"]), "limits": tuple(body["limits"])})
 
     def doubts(self, run: Run) -> list[str]:
         """Say why the limits are not those of a run, one clause each; empty where they are."""

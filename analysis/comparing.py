@@ -14,7 +14,7 @@ from analysis.comparison import Change, Drawn
 from analysis.gates import default_gates
 from analysis.recording import NAME, against_recording
 from analysis.resampling import Chooser
-from analysis.run import Ended, Run, RunFacts, read_run
+from analysis.run import RUN_FILE, Ended, Run, RunFacts, read_run
 from analysis.thresholds import Subject, Threshold, parse_subject
 from analysis.verdict import judge, thresholds_of
 from captures.errors import ConfigError, ExitCode
@@ -104,13 +104,20 @@ def make_chooser() -> Chooser:
 
 
 def read_runs(directories: Sequence[Path]) -> list[NamedRun]:
-    """Read runs; a directory that stands there twice is read once.
+    """Read runs; a directory that stands there twice is read once, of one that only holds runs all are.
 
     Raises:
         ConfigError: one of them is not a run directory.
         CaptureError: its run file is not one.
     """
-    return [NamedRun(name=str(path), run=read_run(path)) for path in dict.fromkeys(directories)]
+    found = dict.fromkeys(path for directory in directories for path in _runs_in(directory))
+    return [NamedRun(name=str(path), run=read_run(path)) for path in found]
+
+
+def _runs_in(directory: Path) -> list[Path]:
+    if (directory / RUN_FILE).exists() or not directory.is_dir():
+        return [directory]
+    return sorted(path.parent for path in directory.glob(f"*/{RUN_FILE}")) or [directory]
 
 
 def compare_directories(

@@ -15,7 +15,7 @@ Intervals (2012).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from math import ceil, log, sqrt
 from typing import Any
@@ -106,15 +106,15 @@ class Comparison:
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Comparison:
-        """Return what ``to_body`` wrote.
+        """Return what ``to_body`` wrote, without what only a newer version knows.
 
         Raises:
             ValueError, TypeError, KeyError: it is something else.
         """
-        fields = {name: value for name, value in body.items() if name != "sentence"}
+        known = {each.name for each in fields(cls)}
         return cls(
             **{
-                **fields,
+                **{name: value for name, value in body.items() if name in known},
                 "unit": Unit(body["unit"]),
                 "outcome": Change(body["outcome"]),
                 "drawn": Drawn(body["drawn"]),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analysis.comparison import Drawn
 from analysis.report.markup import Html, tag
 from analysis.report.text import format_count, format_value, plural
 from analysis.series import METRICS
@@ -172,7 +173,12 @@ def baseline_section(baseline: Mapping[str, Any]) -> Html | None:
         if n_more
         else None
     )
-    said = tag("p", f"Against {plural(len(baseline['runs']), 'run')} of the baseline.", class_="lead")
+    is_recording = any(each["drawn"] == Drawn.RECORDED.value for each in compared)
+    of_runs = f"Against {plural(len(baseline['runs']), 'run')} of the baseline."
+    of_recording = (
+        "Against the recording: medians of one browser, with what the recorder's proxy added. They decide nothing."
+    )
+    said = tag("p", of_recording if is_recording else of_runs, class_="lead")
     return tag("div", said, tag("div", tag("table", tag("thead", head), tag("tbody", *body)), note, class_="scroll"))
 
 

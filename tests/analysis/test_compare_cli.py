@@ -140,6 +140,12 @@ def test_another_machine_is_a_warning(base: list[str], tmp_path: Path, caplog: p
     assert "another machine" in caplog.text
 
 
+def test_a_directory_of_runs_stands_for_all_of_them(base: list[str], tmp_path: Path) -> None:
+    write_side(tmp_path / "new", "new", range(10, 13))
+    one_by_one = compared(sorted(map(str, (tmp_path / "new").iterdir())), base, "--json").stdout
+    assert compared([str(tmp_path / "new")], [str(Path(base[0]).parent)], "--json").stdout == one_by_one
+
+
 def _late(slot: SecondSlot) -> SecondSlot:
     slot.lag = {2_000: 100}
     return slot
