@@ -295,8 +295,13 @@ class Worker:
     # Every second, every 10 ms.
 
     def _second_over(self, _argument: None, due_ns: int) -> None:
-        now_ns = time.monotonic_ns()
-        if self._lease_has_run_out(now_ns):
+        self._end_second(time.monotonic_ns())
+        if not self._over.done():
+            self._timers.call_at(due_ns + NS_PER_S, self._second_over, None)
+
+    def _end_second(self, now_ns: int) -> None:
+        """Say what was measured where a second is over, once for each."""
+        if now_ns < self._run.start_ns + (self._second + 1) * NS_PER_S or self._lease_has_run_out(now_ns):
             return
         before_ns = self._cpu_ns
         self._meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
@@ -304,7 +309,6 @@ class Worker:
         # Subtle: who waits for a core is not idle: it burns no time of its own, but its heartbeats are late.
         self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns) - self._late_ns)
         self._late_ns = 0
-        self._timers.call_at(due_ns + NS_PER_S, self._second_over, None)
 
     def _flush(self, now_ns: int) -> None:
         """Send every second up to now that has not been sent; what is late counts in the first of them."""
@@ -337,6 +341,7 @@ class Worker:
             self._meter.loop_late(max(0, late_ns))
             self._late_ns += max(0, late_ns)
             self._run.budget.refill(late_ns + int(HEARTBEAT_S * NS_PER_S))
+            self._end_second(now_ns)  # Subtle: among the timers it may stand behind seconds of sends that are due.
         if not self._lease_has_run_out(now_ns):
             self._heartbeat = self._loop.call_later(HEARTBEAT_S, self._beat)
 
