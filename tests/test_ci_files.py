@@ -113,7 +113,12 @@ def _steps(job: dict[str, Any]) -> Iterator[str]:
 
 QUICK = {
     "github-smoke": {"DURATION": "3s", "WARMUP": "1s"},
-    "github-nightly": {"SCENARIOS": "baseline", "WARMUP": "1s", "OPTIONS": "--users 5 --for 3s --allow-lag"},
+    "github-nightly": {
+        "SCENARIOS": "baseline",
+        "WARMUP": "1s",
+        "OPTIONS": "--users 5 --for 3s --allow-lag",
+        "GITHUB_SHA": "4f2a91c",
+    },
 }
 
 
@@ -150,6 +155,10 @@ def test_every_step_of_the_nightly_runs_and_a_good_night_is_the_baseline_of_the_
     assert not _check_run(run, code)["baseline"]["runs"]
     kept = list(nights.iterdir())
     assert len(kept) == (code == 0), "a night that failed is no baseline"
+    if code == 0:
+        heads, night = (clone.directory / "trend" / "baseline.csv").read_text().splitlines()
+        assert "commit" in heads.split(",")
+        assert "4f2a91c" in night.split(",")
     shutil.rmtree(run)
     code = _run_steps(clone, "github-nightly", port, first=1)
     assert len(_check_run(run, code)["baseline"]["runs"]) == len(kept)
