@@ -47,6 +47,7 @@ class Stream:
     Attributes:
         lags: by estimator.
         received, due: messages after the first of each socket; ``due`` 0 where nobody knows.
+        every_ms: one is due so often on a live socket, 0 where nobody knows.
     """
 
     route: str
@@ -54,6 +55,7 @@ class Stream:
     lags: dict[str, Measure] = field(default_factory=dict)
     received: int = 0
     due: float = 0.0
+    every_ms: float = 0.0
     gaps: Measure = field(default_factory=Measure)
     stalls: Measure = field(default_factory=Measure)
 
@@ -61,6 +63,11 @@ class Stream:
     def gated(self) -> str:
         """The estimator that a threshold is held against, "" where there is none."""
         return next((name for name in GATED if name in self.lags and self.lags[name].latency), "")
+
+    @property
+    def live_s(self) -> float | None:
+        """Seconds that sockets lived after their first message, all together; None where nobody knows."""
+        return max(0.0, self.due) * self.every_ms / 1000 if self.every_ms else None
 
     @property
     def completeness(self) -> float | None:
@@ -73,7 +80,7 @@ def streams_of(run: Run) -> list[Stream]:
     found: dict[Kind, Stream] = {}
     for planned in run.facts.pushes:
         kind = (str(planned["route"]), str(planned["message"]))
-        found[kind] = Stream(*kind)
+        found[kind] = Stream(*kind, every_ms=float(planned["due_ms"]))
     for (name, labels), measure in run.by_route.items():
         told = dict(labels)
         if name not in (PUSH_LAG, "ws.completeness", "ws.gap", "ws.stall"):
@@ -162,7 +169,9 @@ def stream_reports(run: Run) -> list[dict[str, Any]]:
             "received": stream.received,
             "due": round(max(0.0, stream.due), 3),
             "completeness": None if stream.completeness is None else round(stream.completeness, 4),
+            "live_s": None if stream.live_s is None else round(stream.live_s, 3),
             "stalls": stream.stalls.ok,
+            "stalls_per_live_s": round(stream.stalls.ok / stream.live_s, 6) if stream.live_s else None,
             "longest_stall_ms": round(stream.stalls.latency_max_us / 1000, 3),
             "gap_ms": _times(stream.gaps),
             "lag_ms": {name: _times(measure) for name, measure in sorted(stream.lags.items())},

@@ -138,6 +138,7 @@ def test_the_summary_tells_each_kind_with_all_its_estimators() -> None:
     assert (report["gated"], report["received"], report["due"], report["completeness"]) == ("stamped", 99, 100.0, 0.99)
     assert sorted(report["lag_ms"]) == ["skew", "stamped"] and report["lag_ms"]["skew"]["count"] == 1
     assert (report["stalls"], report["gap_ms"]["count"]) == (1, 1)
+    assert (report["live_s"], report["stalls_per_live_s"]) == (100.0, 0.01), "100 messages, one due every second"
     assert report["longest_stall_ms"] == pytest.approx(9000, rel=0.01)
 
 
