@@ -289,9 +289,9 @@ def _exit_code_of(run: Callable[[], object]) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    from captures.defuse import defused
+    from captures.defuse import harmless
 
-    click.echo(defused(f"rushhour: {sentence}"), err=True)
+    click.echo(harmless(f"rushhour: {sentence}"), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true" and code != INTERRUPTED:
         from analysis.report.annotations import annotation
 
@@ -305,11 +305,26 @@ def _usage_sentence(exc: click.ClickException) -> str:
     return f"{message}; {ctx.command_path} -h explains" if ctx is not None else message
 
 
+class _HarmlessFormatter(logging.Formatter):
+    """Keeps what captures, targets and file names hold from steering the terminal that the log is read on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from captures.defuse import harmless
+
+        return harmless(super().format(record))
+
+
+def _start_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_HarmlessFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     _prefer_own_packages()
     stdout = _outlive_reader()
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    _start_logging()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = _exit_code_of(_run_command_line)
     code = _exit_code_of(sys.stdout.flush) or code

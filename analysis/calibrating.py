@@ -101,11 +101,12 @@ def told(found: Calibrated) -> Iterator[str]:
     known = found.calibration
     yield f"calibrated on {printable(known.target)} over {plural(len(known.runs), 'run')}, {known.users} users"
     for limit in found.limits:
-        yield f"  {limit.expr}   {_observed(limit)}"
+        yield f"  {printable(limit.expr)}   {_observed(limit)}"
     for sentence in found.missing:
         yield f"  no limit for {printable(sentence)}"
     for limit in found.limits:
-        yield f"  this build differs from itself by {_noise(limit)}: a smaller change of {limit.subject} cannot be seen"
+        seen = f"a smaller change of {printable(limit.subject)} cannot be seen"
+        yield f"  this build differs from itself by {_noise(limit)}: {seen}"
 
 
 def to_json(found: Calibrated) -> dict[str, Any]:

@@ -18,3 +18,9 @@ _ANYWHERE = re.compile(r"##(?=[A-Za-z]*\[)")
 def defused(text: str) -> str:
     """Return the text with ``\\x3a`` or ``\\x23`` for the one character that would make a command of it."""
     return _ANYWHERE.sub(r"#\\x23", _LINE.sub(r"\1\\x3a", text))
+
+
+def harmless(text: str) -> str:
+    """Return the text, several lines perhaps, in which nothing commands a terminal or a machine that reads a log."""
+    shown = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return defused("".join(shown))

@@ -98,7 +98,7 @@ def _played(options: ReplayOptions, directory: Path, talk: Console) -> Played | 
     played = play(replace(options, out=directory), talk=talk, is_announced=False)
     if played is None or played.judged.verdict.word is not Word.INVALID:
         return played
-    why = played.judged.verdict.invalid[0]
+    why = printable(played.judged.verdict.invalid[0])
     talk.print(f"{directory.name}  made once more: {why}", markup=False, highlight=False, soft_wrap=True)
     return play(replace(options, out=directory.with_name(f"{directory.name}-again")), talk=talk, is_announced=False)
 

@@ -143,3 +143,15 @@ def test_a_report_that_cannot_be_written_is_named_and_the_rest_is_there(tmp_path
     assert "cannot write run/report.html" in ended.stderr
     assert "rushhour report run writes them again" in ended.stderr
     assert {"summary.json", "junit.xml"} <= {path.name for path in (tmp_path / "run").iterdir()}
+
+
+@pytest.mark.process
+def test_a_hostile_machine_or_directory_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    (base,) = write_side(tmp_path, "base", [1])
+    (new,) = write_side(tmp_path, "new\x1b[2J", [2], environment={"host": ATTACK})
+    ended = run_rushhour("compare", new, "--base", base, cwd=tmp_path)
+    assert "another machine" in ended.stderr
+    missing = run_rushhour("compare", "none\x1b[2J", "--base", base, cwd=tmp_path)
+    assert missing.returncode == ExitCode.USAGE
+    assert "is not a run directory" in missing.stderr
+    assert "\x1b" not in ended.stderr + ended.stdout + missing.stderr
