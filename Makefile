@@ -21,7 +21,7 @@ check: $(VENV)/.ready ## Check style, types and the direction of imports
 coverage: $(VENV)/.ready chromium servers ## Run the tests and show what they do not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing
 
-bench: $(VENV)/.ready ## Measure this tool against every load tool that is there or can be installed (a quarter of an hour)
+bench: $(VENV)/.ready ## Measure this tool against every load tool that is there or can be installed (a third of an hour, goes on where it was)
 	@.ci/peers
 	@$(BIN)/python -m benchmarks.peers
 
