@@ -85,7 +85,8 @@ class FrameWriter:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as exc:
-            hint = "free some space and run again" if exc.errno == 28 else ""
+            kept = f"rushhour report {self._path.parent} shows what was stored until then"
+            hint = f"free some space and run again; {kept}" if exc.errno == 28 else kept
             raise ReplayError(f"cannot write {self._path}: {exc.strerror}", hint) from exc
 
 
