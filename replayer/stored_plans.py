@@ -190,7 +190,17 @@ def compiler_digest() -> str:
     """Return the digest of everything that decides what a plan looks like."""
     here = Path(__file__).parent
     captures = here.parent / "captures"
-    names = ("leaves", "envelopes", "msgpack_leaves", "bodies", "assembly", "bindings", "sessions", "records")
+    names = (
+        "leaves",
+        "envelopes",
+        "graphql",
+        "msgpack_leaves",
+        "bodies",
+        "assembly",
+        "bindings",
+        "sessions",
+        "records",
+    )
     files = [*sorted((here / "plan").glob("*.py")), here / "pruning.py", *(captures / f"{name}.py" for name in names)]
     digest = hashlib.sha256(f"{VERSION}".encode())
     for file in files:

@@ -36,6 +36,8 @@ def keys_of(path: JsonPath, names: dict[JsonPath, str]) -> Iterator[tuple[str, N
     if not keys:
         return
     yield keys[-1], None
+    if path in names:
+        yield names[path], None
     if path[:-1] in names and keys[-1] in _VALUES:
         yield names[path[:-1]], None
     elif len(keys) > 1:

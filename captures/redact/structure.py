@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
+from captures.graphql import arguments_of
 from captures.leaves import (
     Coding,
     JsonPath,
@@ -142,7 +143,9 @@ class Structure:
 
     def _json(self, text: bytes) -> bytes:
         start = min((at for at in (text.find(b"{"), text.find(b"[")) if at >= 0), default=-1)
-        if not 0 <= start <= _ENVELOPE_BYTES or self._censor.is_dull(KEY.findall(text)):
+        if not 0 <= start <= _ENVELOPE_BYTES:
+            return text
+        if b'"variables"' not in text and self._censor.is_dull(KEY.findall(text)):
             return text
         document = text[start:].rstrip(b"\0\r\n \t")
         try:
@@ -155,7 +158,7 @@ class Structure:
         if not leaves:
             return text
         is_document = kind in ("json", "document")
-        names = names_beside(leaves) if is_document else {}
+        names = names_beside(leaves) | arguments_of(leaves) if is_document else {}
         # Who a password is of comes first: the same field may be personal as well, but then it must be typed.
         edits = list(beside_passwords(self._censor, leaves, text)) if self._censor.is_sent else []
         for leaf in leaves:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
 from captures.bodies import header
 from captures.envelopes import Framing, framed_leaves, is_polling, is_protocol_name, polling_leaves
+from captures.graphql import arguments_of, literal_arguments
 from captures.leaves import (
     Coding,
     JsonPath,
@@ -29,7 +30,6 @@ from captures.leaves import (
     text_runs,
 )
 from captures.records import Exchange
-from replayer.plan.graphql import argument_names, literal_arguments
 from replayer.plan.requests import is_dropped
 
 MAX_WALKED_BYTES = 4 * 1024 * 1024
@@ -291,7 +291,7 @@ def is_text(content_type: bytes) -> bool:
 
 
 def _of_leaves(leaves: list[Leaf], text: bytes, event: EventRef, *, is_form: bool = False) -> Iterator[Use]:
-    arguments = _arguments(leaves)
+    arguments = arguments_of(leaves)
     for leaf in leaves:
         if not leaf.is_text and leaf.value in (b"true", b"false", b"null"):
             continue
@@ -319,16 +319,6 @@ def field_name(name: str) -> str:
     """Return what a field of a form is about: ``comment[post_id]`` and ``comment[post_ids][]`` of ``post_id``."""
     words = _BRACKETED.findall(name)
     return words[-1] if words else name
-
-
-def _arguments(leaves: Iterable[Leaf]) -> dict[JsonPath, str]:
-    """Return by path of a GraphQL variable the name of the argument that it fills."""
-    names: dict[JsonPath, str] = {}
-    for leaf in leaves:
-        if leaf.path[-1:] == ("query",) and b"$" in leaf.value:
-            place = (*leaf.path[:-1], "variables")
-            names |= {(*place, variable): name for variable, name in argument_names(leaf.value).items()}
-    return names
 
 
 def _composed(raw: bytes) -> Iterator[tuple[str, int, int]]:

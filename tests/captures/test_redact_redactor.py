@@ -55,6 +55,16 @@ def test_what_is_typed_becomes_inputs_wherever_it_comes_again(path: Path) -> Non
     assert Path(f"{path}.identities.csv").read_text() == "user,password,pin\n"
 
 
+def test_a_password_in_a_variable_of_graphql_is_told_by_its_argument(path: Path) -> None:
+    query = "mutation L($u: String!, $p: String!) { login(user: $u, password: $p) { token } }"
+    with Tape(path) as tape:
+        sent = {"query": query, "variables": {"u": "demo042", "p": "paper-lantern-42"}}
+        tape.exchange(json.dumps(sent).encode(), "application/json", "", is_request=True)
+    (login,) = recorded(path)
+    assert json.loads(login.request_body.data)["variables"]["p"] == "{{input.password}}"
+    assert b"paper-lantern" not in path.read_bytes()
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "token", "ApiKey", "DPoP", "AWS4-HMAC-SHA256"])
 @pytest.mark.parametrize(
     ("media_type", "body"),

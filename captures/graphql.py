@@ -9,10 +9,22 @@ Source: GraphQL specification, October 2021, §2.6 (arguments), §2.9 (values), 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from captures.leaves import JsonPath, Leaf
 
 _ARGUMENT = re.compile(rb"([A-Za-z_]\w*)\s*:\s*\$([A-Za-z_]\w*)")
 _VALUE = re.compile(rb'([A-Za-z_]\w*)(?:\s|\\n)*:(?:\s|\\n)*(?:\\"([^"\\]{1,200})\\"|(\d{1,18})(?![\w.]))')
+
+
+def arguments_of(leaves: Iterable[Leaf]) -> dict[JsonPath, str]:
+    """Return by path of a variable, among a request's leaves, the name of the argument that it fills."""
+    names: dict[JsonPath, str] = {}
+    for leaf in leaves:
+        if leaf.path[-1:] == ("query",) and b"$" in leaf.value:
+            place = (*leaf.path[:-1], "variables")
+            names |= {(*place, variable): name for variable, name in argument_names(leaf.value).items()}
+    return names
 
 
 def argument_names(text: bytes) -> dict[str, str]:
