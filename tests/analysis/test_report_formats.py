@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from analysis.cli import report
 from analysis.outputs import rebuild_outputs, write_outputs
 from analysis.report.csv import COLUMNS, cell, render_csv
 from analysis.report.formats import Format
+from analysis.report.html import render_html
 from analysis.report.junit import render_junit
 from analysis.report.markdown import code, render_markdown, text
+from analysis.report.terminal import render_terminal
 from analysis.run import Ended, Run, RunEnd, open_run
 from analysis.summary import summarise
 from analysis.thresholds import DEFAULTS, Threshold, in_force, parse_threshold
@@ -208,3 +212,22 @@ def test_hostile_texts_stay_inside_their_cells() -> None:
     whole = render_csv(a_hostile_run())
     assert "\x1b" not in whole
     assert {len(row) for row in csv.reader(io.StringIO(whole))} == {len(COLUMNS)}
+
+
+def test_every_output_says_which_limits_were_not_calibrated_on_the_target() -> None:
+    run = a_good_run()
+    summary = summarise(run, judge(run, in_force([parse_threshold("http p95 < 5ms; severity warn")])))
+    rows = {row["expr"]: row["calibrated"] for row in summary["thresholds"]}
+    assert rows["http p95 < 5ms; severity warn"] is None  # the user's own
+    assert rows["http errors < 1%"] is None  # no time
+    slow = a_good_run()
+    summary = summarise(slow, judge(slow, [replace(DEFAULTS[0], limit=replace(DEFAULTS[0].limit, value=5.0))]))
+    assert summary["thresholds"][0]["calibrated"] is False
+    assert "this limit is a default, not calibrated on this target" in summary["reasons"][0]
+    said = "not calibrated on this target"
+    assert said in render_html(slow, summary)
+    assert said in render_junit(summary)
+    assert said in render_markdown(summary)
+    out = io.StringIO()
+    render_terminal(summary, Console(file=out, width=200))
+    assert said in out.getvalue()
