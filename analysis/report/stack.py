@@ -11,7 +11,7 @@ from math import log10
 from typing import Any
 
 from analysis.attendance import planned_of
-from analysis.report.columns import Columns, Heat
+from analysis.report.columns import HEATS, Columns, Heat
 from analysis.report.markup import Html, tag
 from analysis.report.moments import Moment, marks_of, moments_of
 from analysis.report.plot import (
@@ -34,7 +34,6 @@ from analysis.run import Run
 from analysis.series import latency_of
 
 N_LEVELS = 6
-HEATS = {"http": "HTTP latency", "ws.reply": "WebSocket reply latency"}
 _LINES = {"p50": "p50", "p95": "p95", "p99": "p99"}
 _ERROR_COLOURS = ("red", "orange", "purple", "sky", "green", "yellow", "blue", "brown", "grey")
 
