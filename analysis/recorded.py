@@ -1,7 +1,7 @@
-"""What the recording was like, kept in the run file beside what was measured: its times, its sessions, its answers.
+"""What the recording was like, kept in the run file beside what was measured: its times, its sessions, its rules.
 
-A run is compared with its own recording: how long each route took then, where each step of a session lay, what an
-answer looked like, and which rule pairs messages. Pure data; ``replayer`` fills it in from the plan.
+A run is compared with its own recording: how long each route took then, where each step of a session lay, and which
+rule pairs messages. Pure data; ``replayer`` fills it in from the plan.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from analysis.slots import Buckets, SeriesKey
 
 MAX_STEPS = 50_000
 """Steps kept of all sessions together; a session is kept whole or not at all."""
-SAID_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +26,12 @@ class RecordedStep:
         index: its number in the script.
         at_ns: when it is due after its user's arrival, divided by the speed and capped as the run does.
         duration_ns: recorded end − start, undivided; 0 where it never ended.
-        expected: what its answer is to be like, by the recording, for people; empty where nothing is known.
     """
 
     index: int
     series: SeriesKey
     at_ns: int
     duration_ns: int
-    expected: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +78,6 @@ class Recorded:
     def to_body(self) -> dict[str, Any]:
         """Return it as a run file holds it."""
         series: dict[SeriesKey, int] = {}
-        said: dict[str, int] = {}
         sessions = [
             [
                 session.number,
@@ -91,7 +87,6 @@ class Recorded:
                         series.setdefault(step.series, len(series)),
                         step.at_ns // 1000,
                         step.duration_ns // 1000,
-                        said.setdefault(step.expected, len(said)),
                     ]
                     for step in session.steps
                 ],
@@ -101,7 +96,6 @@ class Recorded:
         return {
             "times": [[*_to_row(key), buckets] for key, buckets in self.times.items()],
             "series": [_to_row(key) for key in series],
-            "said": list(said),
             "sessions": sessions,
             "pairings": [[each.route, each.sent, each.reply, each.rule, each.support] for each in self.pairings],
         }
@@ -114,11 +108,10 @@ class Recorded:
             TypeError, ValueError, KeyError, IndexError: it is something else.
         """
         series = [_from_row(row) for row in body["series"]]
-        said = body["said"]
         return cls(
             times={_from_row(row[:2]): row[2] for row in body["times"]},
             sessions=tuple(
-                RecordedSession(number=number, steps=tuple(_step(row, series, said) for row in rows))
+                RecordedSession(number=number, steps=tuple(_step(row, series) for row in rows))
                 for number, rows in body["sessions"]
             ),
             pairings=tuple(
@@ -138,15 +131,9 @@ def within_budget(sessions: Iterable[RecordedSession]) -> tuple[RecordedSession,
     return tuple(kept)
 
 
-def _step(row: list[int], series: list[SeriesKey], said: list[str]) -> RecordedStep:
-    index, key, at_us, duration_us, expected = row
-    return RecordedStep(
-        index=index,
-        series=series[key],
-        at_ns=at_us * 1000,
-        duration_ns=duration_us * 1000,
-        expected=said[expected],
-    )
+def _step(row: list[int], series: list[SeriesKey]) -> RecordedStep:
+    index, key, at_us, duration_us = row
+    return RecordedStep(index=index, series=series[key], at_ns=at_us * 1000, duration_ns=duration_us * 1000)
 
 
 def _to_row(key: SeriesKey) -> list[Any]:

@@ -1,18 +1,15 @@
-"""What of a plan the report holds a run against: recorded times, sessions, answers, pairing rules. Pure."""
+"""What of a plan the report holds a run against: recorded times, sessions, pairing rules. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from analysis.histogram import bucket_of
-from analysis.recorded import SAID_CHARS, PairingRule, Recorded, RecordedSession, RecordedStep, within_budget
-from analysis.report.text import format_bytes
+from analysis.recorded import PairingRule, Recorded, RecordedSession, RecordedStep, within_budget
 from analysis.slots import Buckets, SeriesKey
 from replayer.load.populations import PopulationLoad
 from replayer.load.schedule import retime
-from replayer.plan.records import Expectation, Pairing, Plan, Script, Step, StepKind
-
-_NO_LIMIT_BYTES = 1 << 40
+from replayer.plan.records import Pairing, Plan, Script, Step, StepKind
 
 
 def recorded_of(plan: Plan, populations: Sequence[PopulationLoad]) -> Recorded:
@@ -81,20 +78,7 @@ def _steps(plan: Plan, script: Script, at_ns: Mapping[int, int]) -> Iterator[Rec
                 series=key,
                 at_ns=at_ns[start],
                 duration_ns=_duration_ns(script, step),
-                expected=_said(step.expectation)[:SAID_CHARS],
             )
-
-
-def _said(expected: Expectation) -> str:
-    """Say what answers are expected to be like; nothing of what they hold."""
-    parts = []
-    if expected.statuses:
-        parts.append("status " + " or ".join(str(status) for status in expected.statuses[:4]))
-    if expected.content_type:
-        parts.append(expected.content_type.decode("latin-1"))
-    if expected.max_bytes < _NO_LIMIT_BYTES:
-        parts.append(f"{format_bytes(expected.min_bytes)} to {format_bytes(expected.max_bytes)} allowed")
-    return ", ".join(parts)
 
 
 def _pairings(plan: Plan) -> tuple[PairingRule, ...]:

@@ -47,10 +47,10 @@ def render_html(run: Run, summary: dict[str, Any]) -> str:
         ("percentiles", "Percentiles", "the share of answers that were at least this fast", curves),
         ("baseline", "Against the baseline", "", baseline_section(baseline)),
         ("endpoints", "Endpoints", "", endpoint_table(run, baseline)),
-        ("sockets", "WebSocket", "", sockets_section(run, columns)),
+        ("sockets", "WebSocket", "", sockets_section(run, columns, summary["pushes"])),
         ("storms", "Reconnect storms", "", storms_section(summary["storms"])),
         ("sessions", "Sessions", "recorded against replayed, step by step", waterfalls_section(run)),
-        ("failures", "Failures and wrong answers", "", failures_section(run)),
+        ("failures", "Failures and wrong answers", "", failures_section(summary["failures"])),
         ("method", "Method and caveats", "", method(run, summary)),
     ]
     return Template(_asset("page.html")).substitute(

@@ -6,12 +6,14 @@ only counted has no times. A small histogram shows the shape that percentiles hi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import floor, log10
+from typing import Any
 
 from analysis.report.columns import Columns
 from analysis.report.markup import Html, join, tag
 from analysis.report.plot import COLUMN, Key, Plot, columns_of, line, path_of, render_chart, render_plot
+from analysis.report.pushes import pushes_table
 from analysis.report.scale import counting_scale
 from analysis.report.stack import count_labels, time_labels
 from analysis.report.table import Column, count_cell, number_cell, sortable_table, time_cell
@@ -20,7 +22,9 @@ from analysis.run import Run
 from analysis.series import METRICS, Labels, histogram_mid, latency_of, n_errors, n_mismatched, n_outcomes
 from analysis.slots import Buckets, Measure
 
-_FIRST = ("ws.connect", "ws.ready", "ws.reply", "ws.push_lag", "ws.gap", "ws.stall", "ws.completeness")
+_FIRST = ("ws.connect", "ws.ready", "ws.reply", "ws.push_lag", "ws.gap", "ws.stall")
+_OF_PUSHES = ("ws.completeness",)
+"""Told per kind of message, in a table of its own."""
 _COLUMNS = (
     Column(name="Series", is_number=False),
     Column(name="Planned"),
@@ -38,8 +42,12 @@ _BARS_PER_DECADE = 8
 _BARS_HEIGHT = 20
 
 
-def sockets_section(run: Run, columns: Columns) -> Html | None:
-    """Return the panel, None where the run has neither sockets nor streams."""
+def sockets_section(run: Run, columns: Columns, pushes: Sequence[Mapping[str, Any]]) -> Html | None:
+    """Return the panel, None where the run has neither sockets nor streams.
+
+    Args:
+        pushes: of the summary.
+    """
     names = socket_names(run)
     if not names:
         return None
@@ -51,13 +59,13 @@ def sockets_section(run: Run, columns: Columns) -> Html | None:
             keys.sort(key=lambda key: -n_outcomes(run.by_route[key]))
             rows += [_row(run, name, key[1], run.by_route[key]) for key in keys[:_MOST_UNDER]]
     heads = [*_COLUMNS, *([_RECORDED] if run.recorded.times else []), _SHAPE]
-    return join(sortable_table(heads, rows), _messages(columns), _pairings(run))
+    return join(sortable_table(heads, rows), pushes_table(pushes), _messages(columns), _pairings(run))
 
 
 def socket_names(run: Run) -> list[str]:
     """Return the WebSocket and event stream series that the plan or the run has, the well-known ones first."""
     known = [name for name in _FIRST if n_planned(run, name)]
-    others = {name for name, _ in run.whole.measures if name.startswith(("ws.", "sse."))} - set(_FIRST)
+    others = {name for name, _ in run.whole.measures if name.startswith(("ws.", "sse."))} - {*_FIRST, *_OF_PUSHES}
     return known + sorted(others)
 
 

@@ -42,10 +42,7 @@ def _slot(second: int) -> SecondSlot:
 
 def _recorded() -> Recorded:
     labels = (("kind", named("kind")), ("origin", named("origin")), ("route", named("route")))
-    steps = tuple(
-        RecordedStep(index=index, series=("http", labels), at_ns=0, duration_ns=10, expected=named("expected"))
-        for index in range(4)
-    )
+    steps = tuple(RecordedStep(index=index, series=("http", labels), at_ns=0, duration_ns=10) for index in range(4))
     rule = PairingRule(route=named("route"), sent=named("sent"), reply=named("reply"), rule=named("rule"), support=1)
     times: dict[SeriesKey, dict[int, int]] = {("http", labels): {100: 5}, ("ws.reply", labels): {100: 5}}
     return Recorded(times=times, sessions=(RecordedSession(number=0, steps=steps),), pairings=(rule,))
