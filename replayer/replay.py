@@ -20,6 +20,7 @@ import click
 
 from analysis.ci import formats_for, tell_ci
 from analysis.live import LiveView
+from analysis.metrics_port import MetricsPage, MetricsServer
 from analysis.outputs import Judged, judging_of, write_outputs
 from analysis.report.terminal import render_terminal
 from analysis.report.text import printable
@@ -105,12 +106,23 @@ def play(
     Raises:
         RushhourError: there was no run, or it could not be stored.
     """
+    if options.metrics is None:
+        return _play(options, talk=talk, is_announced=is_announced, worker_main=worker_main, page=None)
+    page = MetricsPage()
+    with MetricsServer(options.metrics, page) as server:
+        talk.print(f"metrics at {server.url}", highlight=False)
+        return _play(options, talk=talk, is_announced=is_announced, worker_main=worker_main, page=page)
+
+
+def _play(
+    options: ReplayOptions, *, talk: Console, is_announced: bool, worker_main: str, page: MetricsPage | None
+) -> Played | None:
     around = Around(options.around, target=str(options.target.target))
     try:
         prepared = prepare(options, before=around.begin)
         for sentence in announcements(prepared) if is_announced else ():
             talk.print(printable(sentence, _ANNOUNCED_CHARS), markup=False, highlight=False, soft_wrap=True)
-        played = _run(options, prepared, talk=talk, worker_main=worker_main)
+        played = _run(options, prepared, talk=talk, worker_main=worker_main, page=page)
     except BaseException as exc:
         around.end(exit_code=exit_code_of(exc), verdict="")
         raise
@@ -119,10 +131,12 @@ def play(
     return played
 
 
-def _run(options: ReplayOptions, prepared: Prepared, *, talk: Console, worker_main: str) -> Played | None:
+def _run(
+    options: ReplayOptions, prepared: Prepared, *, talk: Console, worker_main: str, page: MetricsPage | None
+) -> Played | None:
     """Run the workers and judge what they measured; None where none was started."""
     raise_descriptor_limit()
-    stage = _Stage(options, prepared, talk)
+    stage = _Stage(options, prepared, talk, page)
     try:
         outcome = run_workers(
             assignments_of(options, prepared),
@@ -148,7 +162,10 @@ def _run(options: ReplayOptions, prepared: Prepared, *, talk: Console, worker_ma
 class _Stage:
     """What a running replay writes and shows; it is opened when all workers are ready."""
 
-    def __init__(self, options: ReplayOptions, prepared: Prepared, console: Console) -> None:
+    def __init__(
+        self, options: ReplayOptions, prepared: Prepared, console: Console, page: MetricsPage | None = None
+    ) -> None:
+        self._page = page
         self._prepared = prepared
         self._console = console
         self._facts = facts_of(options, prepared)
@@ -177,6 +194,8 @@ class _Stage:
         gathered = self._prepared.gathered
         self._writer.tell_recorded(recorded_of(gathered.plan, gathered.populations))
         self._view = LiveView(facts, self._prepared.thresholds, self._console)
+        if self._page is not None:
+            self._page.begin(facts)
 
     def add(self, slot: SecondSlot) -> None:
         if self._writer is not None and self._view is not None:
@@ -186,6 +205,8 @@ class _Stage:
                 self.abandon()
                 raise
             self._view.update(slot)
+            if self._page is not None:
+                self._page.update(slot)
         self._n_ended[slot.worker] += sum(slot.counts.get(name, 0) for name in _USER_ENDINGS)
 
     def shortfall(self, worker: int) -> str | None:

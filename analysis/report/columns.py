@@ -118,7 +118,7 @@ class Columns:
     def by_second(self, values: Sequence[float]) -> list[float]:
         """Return the mean over each column of what is known for every second from the start on; 0 after its end."""
         width = self.width_s
-        pieces = (values[at : at + width] for at in range(0, len(self.slots) * width, width))
+        pieces = (values[at : at + width] for at in range(0, len(self) * width, width))
         return [round(sum(piece) / max(1, len(piece)), 1) for piece in pieces]
 
     def heat(self, name: str, limits_ms: Sequence[float] = ()) -> Heat | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from analysis.metrics_address import MetricsAddress, parse_metrics_address
 from analysis.report.formats import FORMAT_NAMES, Format
 from captures.errors import ConfigError
 from replayer.options.around import AROUND_SETTINGS, AroundOptions, around_from
@@ -43,6 +44,11 @@ RUN_SETTINGS = (
         help="A TOML file that holds a whole run; what is typed here wins.",
     ),
     setting("--out", type=FILE, metavar="RUN_DIR", help="A new or empty directory.  [default: runs/<time>-<name>]"),
+    setting(
+        "--metrics-port",
+        metavar="[HOST:]PORT",
+        help="Serve the figures of the moment to Prometheus, on 127.0.0.1 unless a host is named.",
+    ),
     setting(
         "--format",
         "formats",
@@ -93,6 +99,7 @@ class ReplayOptions:
     around: AroundOptions = AroundOptions()
     out: Path | None = None
     formats: tuple[Format, ...] = ()
+    metrics: MetricsAddress | None = None
     workers: int | None = None
     as_json: bool = False
 
@@ -115,6 +122,7 @@ class ReplayOptions:
             **self.around.to_table(),
             "workers": self.workers,
             "out": str(self.out) if self.out else None,
+            "metrics-port": str(self.metrics) if self.metrics is not None else None,
             "format": [each.value for each in self.formats],
             "population": [each.to_table() for each in self.populations if each.name] or None,
         }
@@ -151,6 +159,7 @@ def options_from(given: Given, *, typed: Collection[str] = ()) -> ReplayOptions:
         around=around_from(given),
         out=given["out"],
         formats=tuple(Format(name) for name in dict.fromkeys(given["formats"])),
+        metrics=parse_metrics_address(given["metrics_port"]) if given["metrics_port"] is not None else None,
         workers=given["workers"],
         as_json=given["as_json"],
     )
