@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from replayer.user.steps import User
 
 GOING_AWAY = 1001
+_PLAIN = Framing.PLAIN  # Named once: see ``replayer.user.slots``.
 _SILENT_NS = 1_000_000_000
 """A server that spoke first in the recording, and does not in so long a life of a socket, is silent."""
 _DEAF: Hearing = {}
@@ -421,7 +422,7 @@ class UserSocket:
             self._pair(list(queue), facts.kind, data, answer, end_ns)
 
     def _pair(self, dues: list[Awaited], kind: int, data: bytes, answer: Answer, end_ns: int) -> None:
-        is_plain = self._inbox.framing is Framing.PLAIN
+        is_plain = self._inbox.framing is _PLAIN
         if is_plain and not any(not due.key.isalnum() or due.key in data for due in dues):
             return  # A plain key stands in a message as it is: no need to parse one without it.
         pairing = self._user.script.steps[dues[0].step].pairing

@@ -32,13 +32,16 @@ from replayer.user.pacing import Pacing
 from replayer.user.port import Run
 from replayer.user.refresh import Refresher
 from replayer.user.render import MissingValue
-from replayer.user.sending import ENDED, HELD, IN_FLIGHT, WAITING, Sending
+from replayer.user.sending import ENDED, HELD, IN_FLIGHT, RECEIVE, WAITING, Sending
 from replayer.user.sockets import UserSocket
 from replayer.user.streams import EventStreams
 from replayer.wire.sse import ServerEvent
 
 if TYPE_CHECKING:
     from replayer.load.storms import Strike
+
+
+_TIMELINE = Pacing.TIMELINE  # See RECEIVE.
 
 
 class Ending(Enum):
@@ -217,7 +220,7 @@ class User(Sending):
         if self._run.is_stopping or self._is_retiring:
             self.stop()
             return
-        if self.script.steps[step].kind is not StepKind.RECEIVE:
+        if self.script.steps[step].kind is not RECEIVE:
             slip_ns = due_ns - self._arrival_ns - self.script.ideal_ns[step]
             if slip_ns > self._slip_ns:
                 self._slip_ns = slip_ns
@@ -261,9 +264,9 @@ class User(Sending):
     def _ready(self, step: int, base_ns: int, now_ns: int) -> None:
         script, run = self.script, self._run
         request = script.requests[step]
-        if request is None and script.steps[step].kind is StepKind.RECEIVE:
+        if request is None and script.steps[step].kind is RECEIVE:
             intended_ns = base_ns  # It is listened for at once: its think time is how long the recorded one took.
-        elif run.pacing is Pacing.TIMELINE:
+        elif run.pacing is _TIMELINE:
             intended_ns = max(base_ns, self._arrival_ns + script.ideal_ns[step])
         else:
             intended_ns = base_ns + script.think_ns[step]
