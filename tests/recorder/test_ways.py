@@ -288,11 +288,24 @@ def _rss_bytes(pid: int) -> int:
 def test_a_long_socket_takes_no_more_memory_than_a_short_one(tmp_path: Path, sockets: Site) -> None:
     message, n_messages, warm_up = os.urandom(1 << 18), 200, 40
     seen: list[int] = []
+    n_written = 0
+
+    def hear(counts: Counts) -> None:
+        nonlocal n_written
+        n_written = counts.n_messages
+
+    def let_the_writer_follow(number: int) -> None:
+        # What waits for a writer that a busy machine holds up is bounded too, and not what is looked at here.
+        deadline_s = time.monotonic() + 60
+        while n_written < 2 * number and time.monotonic() < deadline_s:
+            time.sleep(0.05)
 
     def drive(proxy: str, _: Path) -> None:
         (pid,) = _listeners(int(proxy.rpartition(":")[2]))
         with connect(sockets.url, proxy=proxy, compression=None) as talk:
             for number in itertools.count():
+                if number % 20 == 0:
+                    let_the_writer_follow(number)
                 if number in (warm_up, warm_up + n_messages):
                     seen.append(_rss_bytes(pid))
                 if number > warm_up + n_messages:
@@ -301,7 +314,9 @@ def test_a_long_socket_takes_no_more_memory_than_a_short_one(tmp_path: Path, soc
                 talk.recv()
 
     url = sockets.url.replace("ws:", "http:")
-    result = record(RecordOptions(url=url, out=tmp_path / "a.rush", max_body_bytes=1 << 10), drive=drive)
+    result = record(
+        RecordOptions(url=url, out=tmp_path / "a.rush", max_body_bytes=1 << 10), drive=drive, on_counts=hear
+    )
     pushed_bytes = 2 * n_messages * len(message)
     assert result.counts.n_lost == 0
     assert seen[1] - seen[0] < pushed_bytes / 5, seen
