@@ -315,6 +315,7 @@ class Bindings:
 
 _UNIQUE = ("uuid", "hex:", "alnum:")
 """Generators whose values tell one send from all others."""
+_WRITTEN = re.compile(rb"[\s(){}<>\"'*;]")
 _TYPED = re.compile(
     r"(?:full|first|last|display|nick|group|team|project|file|folder|company)?name|title|subject|slug|label|handle|phone"
     r"|description|text|body|message|comment|note|address"
@@ -334,9 +335,9 @@ def looks_minted(use: Use) -> bool:
         return True
     if kind in (ValueClass.FIXED, ValueClass.WORDS) or len(value) < 8:
         return False
+    if b"://" in value or _WRITTEN.search(value):
+        return False  # An address, whose parts are told apart; or what a person or a program's author wrote.
     if is_telling_key(use.key) and kind != ValueClass.DIGITS:
         return True
-    if b"://" in value:
-        return False  # An address; what is minted in it is told apart.
     has_both = any(0x30 <= byte <= 0x39 for byte in value) and value.lower() != value.upper()
     return len(value) >= 16 and has_both and entropy_bits(value) >= 3.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from replayer.plan.compile import compile_plan
+from replayer.plan.compile import compile_explained, compile_plan
 from replayer.plan.records import Plan, Script, SlotKind, StepKind
 from replayer.user.slots import Answer
 from tests.fakes_captures import Tape, capture_of
@@ -182,6 +182,13 @@ def test_what_a_page_reads_out_of_its_token_follows() -> None:
     player.answer(script.steps[0], document={"access_token": _token(sub="live", account_id=7)})
     assert player.target(script.steps[1]) == b"/users/live"
     assert player.target(script.steps[2]) == b"/accounts/7/feed"
+
+
+def test_a_line_of_a_program_is_not_told_as_a_value_that_nothing_brings() -> None:
+    tape = Tape()
+    tape.post("/run", send_json={"code": "print(6*7)", "token": "q8Zr5TnX1mQ2vB7c"}, answer_json={"ok": True})
+    (evidence,) = compile_explained(capture_of(tape)).evidence
+    assert [literal.place for literal in evidence.literals] == ["json /token"]
 
 
 def test_a_proof_key_is_drawn_and_its_challenge_made_from_it() -> None:
