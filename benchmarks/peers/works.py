@@ -104,7 +104,7 @@ def _tls(ground: Ground, directory: Path, seconds: int) -> Work:
     calls = {
         OURS: _asap(capture, url, seconds, "--ca", str(ground.ca_file)),
         "wrk": rivals.wrk(f"{url}/api/quotes", seconds),
-        "k6": rivals.k6("get.js", url, seconds, "http_reqs"),
+        "k6": rivals.k6("get.js", url, seconds, "http_reqs", ca_file=ground.ca_file),
     }
     goals = (Goal("wrk", 0.45, 0.7), Goal("k6", 4, 4))
     return Work("tls", "TLS, keep-alive, 50 virtual users", calls, goals)
@@ -116,7 +116,7 @@ def _http2(ground: Ground, directory: Path, seconds: int) -> Work:
     calls = {
         OURS: _asap(capture, url, seconds, "--http", "2", "--ca", str(ground.ca_file)),
         "h2load": rivals.h2load(f"{url}/api/quotes", seconds),
-        "k6": rivals.k6("get.js", url, seconds, "http_reqs"),
+        "k6": rivals.k6("get.js", url, seconds, "http_reqs", ca_file=ground.ca_file),
     }
     return Work("http2", "HTTP/2 over TLS, 50 virtual users", calls, (Goal("k6", 3, 5),))
 
@@ -126,7 +126,7 @@ def _tls_connects(ground: Ground, directory: Path, seconds: int) -> Work:
     url = f"https://{HOST}:{ground.closing}"
     calls = {
         OURS: _asap(capture, url, seconds, "--ca", str(ground.ca_file)),
-        "k6": rivals.k6("connect.js", f"{url}/api/quotes", seconds, "http_reqs"),
+        "k6": rivals.k6("connect.js", f"{url}/api/quotes", seconds, "http_reqs", ca_file=ground.ca_file),
     }
     return Work("tls-connects", "a TLS connection for every request, resumed", calls, (Goal("k6", 1, 1.3),))
 

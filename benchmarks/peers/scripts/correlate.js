@@ -1,7 +1,6 @@
 // One token fetched, three requests that carry it, each with a check of the status.
 import http from "k6/http";
 import { check } from "k6";
-export const options = { insecureSkipTLSVerify: true };
 const checks = { "is 200": (answer) => answer.status === 200 };
 export default function () {
   const order = http.get(`${__ENV.URL}/api/orders`);

@@ -1,7 +1,6 @@
 // The same four requests in turn, with the headers of the recording and a check of the status; connections are kept.
 import http from "k6/http";
 import { check } from "k6";
-export const options = { insecureSkipTLSVerify: true };
 const params = {
   headers: {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0",
