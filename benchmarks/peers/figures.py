@@ -141,7 +141,7 @@ def _closed(ground: Ground, directory: Path, *arguments: str, users: int = 50) -
 
 
 def _workers(ground: Ground, directory: Path) -> dict[str, float]:
-    one, two = (_cpu_us_per_request(_closed(ground, directory, "--for", "3s", "--workers", n)) for n in ("1", "2"))
+    one, two = (_cpu_us_per_request(_closed(ground, directory, "--for", "8s", "--workers", n)) for n in ("1", "2"))
     return {"ratio": two / one}
 
 

@@ -303,11 +303,12 @@ class Worker:
         """Say what was measured where a second is over, once for each."""
         if now_ns < self._run.start_ns + (self._second + 1) * NS_PER_S or self._lease_has_run_out(now_ns):
             return
-        before_ns = self._cpu_ns
+        before_ns, waited_before_ns = self._cpu_ns, self._core_wait_ns
         self._meter.pushes.wall_offset_ns = time.time_ns() - time.monotonic_ns()
         self._flush(now_ns)
-        # Subtle: who waits for a core is not idle: it burns no time of its own, but its heartbeats are late.
-        self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns) - self._late_ns)
+        # Subtle: who waits for a core is not idle: it burns no time of its own, but the kernel counts it.
+        waited_ns = max(self._late_ns, self._core_wait_ns - waited_before_ns)
+        self._run.budget.renew(NS_PER_S - (self._cpu_ns - before_ns) - waited_ns)
         self._late_ns = 0
 
     def _flush(self, now_ns: int) -> None:
