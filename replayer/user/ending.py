@@ -102,6 +102,25 @@ def closing_steps(script: Script) -> frozenset[int]:
     return frozenset(closes | {step.index for step in script.steps[last_close:] if step.is_unsafe})
 
 
+def farewells(script: Script) -> frozenset[int]:
+    """Return the SEND steps that say goodbye: unanswered, and the close of their socket follows within a second.
+
+    A server may end the socket on such a message (SignalR's, STOMP's, a "bye" of the application's own) before its
+    client does; who is first is a race.
+    """
+    found = set()
+    latest: dict[int, Step] = {}
+    for step in script.steps:
+        if step.socket < 0:
+            continue
+        before = latest.get(step.socket)
+        is_close = step.kind is StepKind.CLOSE and before is not None and step.at_ns - before.at_ns <= NS_PER_S
+        if is_close and before is not None and before.kind is StepKind.SEND and before.reply < 0:
+            found.add(before.index)
+        latest[step.socket] = step
+    return frozenset(found)
+
+
 def on_time_ns(script: Script, ideal_ns: Sequence[int], speed: float) -> int:
     """Return when the last step ends if all start on time; services take as long as recorded, whatever the speed."""
     ends_ns = (

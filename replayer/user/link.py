@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from replayer.load.schedule import played_duration_ns, retime, timing_of
 from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
 from replayer.targets import TargetSpec
-from replayer.user.ending import AtEnd, Pace, Steady, on_time_ns, steady_of
+from replayer.user.ending import AtEnd, Pace, Steady, farewells, on_time_ns, steady_of
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
 from replayer.user.inbox import NEVER_RECORDED, inbox_of
 from replayer.user.linked_request import LinkedRequest
@@ -68,6 +68,7 @@ class LinkedScript:
             cookie_line_slot, the whole header line or nothing, and cookie_start_slot, the pairs that others follow.
         generated: by step: the GENERATED slots (slot, generator) that it uses.
         triggers: by step: those of them that a push may repeat.
+        farewells: SEND steps after which the server may end the socket first.
         optional: slots that begin with a value (slot, value).
         head_slots: slots that stand in a request line or in a header, where a line break would end it.
         hosts: by origin: recorded host, which cookies belong to.
@@ -85,6 +86,7 @@ class LinkedScript:
         "event_gaps",
         "events",
         "extractors",
+        "farewells",
         "first_events",
         "generated",
         "handshakes",
@@ -146,6 +148,7 @@ class LinkedScript:
         self.tickers = link_tickers(plan, script, meter, constants)
         self.reply_keys = [self._reply_key(step) for step in script.steps]
         self.extractors = [step.extractors for step in script.steps]
+        self.farewells = farewells(script)
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
         self.events = [_stream_recorder(plan, step, meter, "sse.event") for step in script.steps]

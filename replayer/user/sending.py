@@ -75,7 +75,7 @@ class Sending(Outcomes):
                 self._socket(step.socket).open(step, intended_ns)
                 self._set_in_flight(index)
             elif not self._socket(step.socket).is_open():
-                self._not_sent(index, "socket_closed")
+                self._miss_socket(step, intended_ns)
             elif kind is _SEND:
                 self._begin_send(step, intended_ns)
             else:
@@ -153,6 +153,14 @@ class Sending(Outcomes):
         outcome = "not_sent_" + reason
         self._keep(index=index, outcome=outcome, intended_ns=now_ns, actual_ns=now_ns, end_ns=now_ns, detail=detail)
         self._later_finished(index)
+
+    def _miss_socket(self, step: Step, intended_ns: int) -> None:
+        """End a SEND or CLOSE step whose socket is gone; a close that the server came first with is done."""
+        if step.kind is StepKind.CLOSE and self._socket(step.socket).is_left():
+            self.take_close(step.index, intended_ns, intended_ns, intended_ns)
+            self._later_finished(step.index)
+        else:
+            self._not_sent(step.index, "socket_closed")
 
     def _miss(self, index: int, slot: int) -> None:
         detail = lacking(self._run.plan, self.script.script, slot)

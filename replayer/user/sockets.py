@@ -52,6 +52,7 @@ class UserSocket:
         "_comeback",
         "_connect",
         "_greeted_ns",
+        "_has_said_farewell",
         "_hearing",
         "_inbox",
         "_number",
@@ -80,6 +81,7 @@ class UserSocket:
         self._connect: tuple[int, int, int] | None = None  # step, intended, actual
         self._closing: tuple[int, int, int] | None = None
         self._timed_out = False
+        self._has_said_farewell = False
         self._waiting = Waiting(run, self._late)
         storms = run.storms
         self._restoration = storms.restorations(user.script)[number] if storms is not None else None
@@ -113,6 +115,7 @@ class UserSocket:
         """
         self._connect = (step.index, intended_ns, self._run.port.now_ns())
         self.stated = None
+        self._has_said_farewell = False
         self.begin_handshake(step)
 
     def begin_handshake(self, step: Step) -> None:
@@ -144,6 +147,8 @@ class UserSocket:
         if step.reply >= 0:
             self._waiting.add(self.reply_due(step, data, intended_ns, now_ns))
         self.write(data, is_text=step.is_text)
+        if step.index in self._user.script.farewells:
+            self._has_said_farewell = True
         if self._restoration is not None and step.message_kind in self._restoration.kinds:
             self.stated = {**(self.stated or {}), step.index: None}
 
@@ -176,6 +181,10 @@ class UserSocket:
     def wait_for(self, due: Awaited) -> None:
         """Wait for a message that was postponed, or for the answer to what was sent again."""
         self._waiting.add(due)
+
+    def is_left(self) -> bool:
+        """Tell whether the server ended the socket on the message that said goodbye: a CLOSE step has nothing to do."""
+        return self._has_said_farewell and not self.is_open()
 
     def close(self, step: Step, intended_ns: int) -> None:
         """Begin the close of a CLOSE step; it ends with the server's close, or by deadline."""
@@ -375,7 +384,8 @@ class UserSocket:
         if self._comeback is not None:
             self._comeback.ended(failure, self._waiting.take_all(), end_ns)
             return
-        is_lost = self._closing is None and not self._user.script.script.sockets[self._number].closed_by_server
+        is_due = self._has_said_farewell or self._user.script.script.sockets[self._number].closed_by_server
+        is_lost = self._closing is None and not is_due
         hook = self._run.storms.hook if self._run.storms is not None else None
         if is_lost and self._user.refresher is not None:
             self._user.refresher.take_close(self._user.script.script.sockets[self._number].connect, code, end_ns)

@@ -392,6 +392,51 @@ def test_reply_is_paired_by_its_id_and_heartbeats_are_answered() -> None:
     assert slot.counts["sessions_completed"] == 1
 
 
+def farewell_plan(*, close_ms: int) -> Plan:
+    handshake = RequestTemplate(method=b"GET", target=(b"/ws",), headers=())
+    steps = (
+        Step(index=0, kind=StepKind.CONNECT, route=0, origin=0, at_ns=0, socket=0, request=handshake),
+        Step(
+            index=1,
+            kind=StepKind.SEND,
+            route=0,
+            origin=0,
+            at_ns=100 * MS,
+            socket=0,
+            needs=(0,),
+            think_ns=100 * MS,
+            payload=(b'{"type":"bye"}',),
+            message_kind=1,
+        ),
+        Step(
+            index=2,
+            kind=StepKind.CLOSE,
+            route=0,
+            origin=0,
+            at_ns=close_ms * MS,
+            socket=0,
+            needs=(1,),
+            think_ns=(close_ms - 100) * MS,
+        ),
+    )
+    return plan_of(*steps, sockets=(SocketScript(route=0, connect=0, discriminator=("type",)),), kinds=KINDS)
+
+
+@pytest.mark.parametrize(("close_ms", "ending"), [(300, "sessions_completed"), (5000, "sessions_failed")])
+def test_a_server_may_end_a_socket_on_the_goodbye_just_before_its_client_would(close_ms: int, ending: str) -> None:
+    port = FakePort()
+    user = user_of(farewell_plan(close_ms=close_ms), port)
+    user.start(port.clock_ns)
+    port.play(until_ms=port.clock_ns / MS + 200)
+    port.sockets[0].end(1006)
+    port.play()
+    slot = user._run.meter.take_slot(0, {}, 0)
+    assert slot.counts.get(ending) == 1
+    lifetimes = slot.measures[("ws.lifetime", (("route", "route 0"),))]
+    is_lost = ending == "sessions_failed"
+    assert (lifetimes.ok, lifetimes.errors) == ((0, {"ws_close_1006": 1}) if is_lost else (1, {}))
+
+
 def test_silent_socket_is_a_timeout_of_the_reply_and_fails_the_session() -> None:
     slot = played(socket_plan(), FakePort())
     reply = slot.measures[("ws.reply", (("message", "ack"), ("route", "route 0")))]
