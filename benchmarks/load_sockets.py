@@ -51,6 +51,7 @@ PRIORITY = -20
 AUTOGROUP = Path("/proc/self/autogroup")
 """Where Linux schedules sessions against each other, a process's own niceness counts only within its session (sched(7),
 "The autogroup feature")."""
+ALL_CORES = os.sched_getaffinity(0)
 N_SOCKETS = 10_000
 RAMP_S = 8
 TLS_RAMP_S = 20
@@ -110,6 +111,19 @@ def preferred() -> Iterator[bool]:
         yield True
     finally:
         AUTOGROUP.write_text(before)
+
+
+@contextmanager
+def on_cores(*, first_half: bool) -> Iterator[None]:
+    """Start what is started meanwhile on one half of the cores, so that server and worker do not take turns on one."""
+    before = os.sched_getaffinity(0)
+    cores = sorted(ALL_CORES)
+    middle = len(cores) // 2
+    os.sched_setaffinity(0, (cores[:middle] if first_half else cores[middle:]) or cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def machine() -> str:
@@ -312,14 +326,14 @@ def arrivals() -> Iterator[str]:
     capacity_per_s = arrival_capacity()
     yield "Capacity of one worker's core, a virtual user that sends one request on a connection of its own:"
     yield f"{capacity_per_s:,.0f} arrivals/s (CPU of a burst of {N_ARRIVALS:,}). Lag of sends against plan at half of"
-    yield "it, Poisson arrivals:"
+    yield "it, Poisson arrivals, server and worker on cores of their own:"
     yield ""
     yield "| arrivals/s | p50 | p99 | max | limit of p99 | waited for a core |"
     yield "|---|---|---|---|---|---|"
     per_s = capacity_per_s / 2
     executor = LocalExecutor()
     probe = Probe(executor, ARRIVALS_S)
-    with upgrade_server() as server:
+    with on_cores(first_half=True), upgrade_server() as server, on_cores(first_half=False):
         run = play_requests(
             server, users=int(per_s * ARRIVALS_S), shape=Rate(per_s=per_s), executor=executor, on_turn=probe
         )
