@@ -122,13 +122,20 @@ def farewells(script: Script) -> frozenset[int]:
 
 
 def on_time_ns(script: Script, ideal_ns: Sequence[int], speed: float) -> int:
-    """Return when the last step ends if all start on time; services take as long as recorded, whatever the speed."""
-    ends_ns = (
-        int(step.at_ns / speed) if step.kind is StepKind.RECEIVE else ideal_ns[step.index] + step.duration_ns
-        for step in script.steps
-        if not step.kept_open
-    )
-    return max(ends_ns, default=0)
+    """Return when the last step ends if all start on time; services take as long as recorded, whatever the speed.
+
+    A message comes as long after what was sent last before it as recorded, divided by the speed.
+    """
+    on_time, sent_ns, placed_ns = 0, 0, 0
+    for step in script.steps:
+        if step.kind is StepKind.RECEIVE:
+            end_ns = placed_ns + int((step.at_ns - sent_ns) / speed)
+        else:
+            sent_ns, placed_ns = step.at_ns, ideal_ns[step.index]
+            end_ns = placed_ns + step.duration_ns
+        if not step.kept_open:
+            on_time = max(on_time, end_ns)
+    return on_time
 
 
 def next_pass_ns(pass_start_ns: int, *, length_ns: int, now_ns: int) -> int:

@@ -102,3 +102,13 @@ def test_stretch_is_how_long_a_session_took_of_what_it_takes_on_time() -> None:
 def test_on_time_services_take_as_long_as_they_did_whatever_the_speed() -> None:
     script = plan_of(step(0, StepKind.REQUEST), step(4, StepKind.REQUEST, duration_ns=ONE_S)).scripts[0]
     assert on_time_ns(script, [0, 0, 0, 0, 2 * ONE_S], 2.0) == 3 * ONE_S
+
+
+def test_a_message_is_on_time_as_long_after_a_send_as_recorded_where_a_pause_was_cut() -> None:
+    script = plan_of(
+        step(0, StepKind.CONNECT),
+        step(1, StepKind.SEND, at_ns=30 * ONE_S),
+        step(2, StepKind.RECEIVE, at_ns=34 * ONE_S),
+        sockets=(SocketScript(route=0, connect=0),),
+    ).scripts[0]
+    assert on_time_ns(script, [0, ONE_S, 0], 2.0) == 3 * ONE_S
