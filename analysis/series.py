@@ -83,7 +83,9 @@ class Metric:
 _TIMES = (Stat.QUANTILE, Stat.AVG, Stat.MIN, Stat.MAX)
 _STEPS = (*_TIMES, Stat.ERRORS, Stat.MISMATCH, Stat.COUNT, Stat.RATE)
 _SOCKET_LABELS = ("route", "origin")
-_PUSH_LABELS = (*_SOCKET_LABELS, "message")
+_MESSAGE_LABELS = (*_SOCKET_LABELS, "message")
+_PUSH_LABELS = ("route", "message")
+"""A broadcast is told by route and kind of message alone, whichever origin a socket has."""
 _RECOVERIES = (Stat.QUANTILE, Stat.ERRORS, Stat.COUNT)
 
 METRICS: Mapping[str, Metric] = {
@@ -105,7 +107,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             name="ws.reply",
             stats=_STEPS,
-            labels=_PUSH_LABELS,
+            labels=_MESSAGE_LABELS,
             meaning="sent messages to the replies that answer them; no answer enters at its time limit",
         ),
         Metric(

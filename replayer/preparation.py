@@ -42,6 +42,7 @@ from replayer.safety import AllowList, Gate, check_writes, is_loopback, probe
 from replayer.speaking import differences, recorded_http, spoken_to, versions
 from replayer.strikes import strike_notes
 from replayer.targets import TargetSpec
+from replayer.user.labels import labels_known
 
 RUNS_DIRECTORY = Path("runs")
 
@@ -239,6 +240,7 @@ def _labels(plan: Plan) -> dict[str, list[str]]:
         "route": [route.name for route in plan.routes],
         "kind": sorted({route.kind.value for route in plan.routes if route.kind is not RouteKind.SOCKET}),
         "message": [kind.name for kind in plan.message_kinds],
+        "origin": list(labels_known(plan)),
     }
 
 

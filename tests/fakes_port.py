@@ -268,7 +268,7 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
     script = LinkedScript(
         plan,
         plan.scripts[0],
-        targets=(options.get("target", TARGET),),
+        targets=(options.get("target", TARGET),) * len(plan.origins),
         added=options.get("added", ()),
         meter=meter,
         speed=speed,

@@ -20,6 +20,7 @@ from analysis.report.text import (
     format_value,
     plural,
     printable,
+    route_name,
 )
 
 _MARKS = {
@@ -183,7 +184,7 @@ def _series(series: Sequence[dict[str, Any]]) -> str:
 
 
 def _label(labels: dict[str, str]) -> str:
-    return labels.get("route") or ", ".join(f"{key}={value}" for key, value in labels.items())
+    return route_name(labels) or ", ".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _failures(summary: dict[str, Any]) -> str:

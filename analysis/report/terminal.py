@@ -26,6 +26,7 @@ from analysis.report.text import (
     format_value,
     plural,
     printable,
+    route_name,
 )
 from analysis.series import STORMS
 
@@ -158,7 +159,7 @@ def _series(series: list[dict[str, Any]], console: Console, *, is_narrow: bool) 
 def _name(entry: dict[str, Any]) -> Text:
     if not entry["labels"]:
         return Text(printable(entry["name"], 60), "bold")
-    return Text(f"  {printable(entry['labels'].get('route', entry['labels']), 60)}")
+    return Text(f"  {printable(route_name(entry['labels']) or entry['labels'], 60)}")
 
 
 def _cell(entry: dict[str, Any], column: str) -> str:

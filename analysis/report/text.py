@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from captures.defuse import defused
@@ -25,6 +26,12 @@ def _escaped(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def route_name(labels: Mapping[str, str]) -> str:
+    """Name a series by its route, and its origin where it has one; "" where it has no route."""
+    route, origin = labels.get("route", ""), labels.get("origin", "")
+    return f"{route} at {origin}" if route and origin else route
 
 
 def json_for_script(data: object) -> str:

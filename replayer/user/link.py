@@ -15,6 +15,7 @@ from replayer.targets import TargetSpec
 from replayer.user.ending import AtEnd, Pace, Steady, farewells, on_time_ns, steady_of
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
 from replayer.user.inbox import NEVER_RECORDED, inbox_of
+from replayer.user.labels import labels_of
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.meter import Meter, Recorder
 from replayer.user.pacing import Pacing
@@ -160,9 +161,9 @@ class LinkedScript:
             else None
             for step, rendered, recorder in zip(script.steps, self.rendered, self.recorders, strict=True)
         ]
-        self.drops = [meter.recorder("ws.lifetime", route=plan.routes[s.route].name) for s in script.sockets]
+        self.drops = [meter.recorder("ws.lifetime", **labels_of(plan, s.route)) for s in script.sockets]
         self.messages = [
-            meter.recorder("ws.message", route=plan.routes[kind.route].name, message=kind.name)
+            meter.recorder("ws.message", **labels_of(plan, kind.route), message=kind.name)
             for kind in plan.message_kinds
         ]
         pushes = [
@@ -180,9 +181,9 @@ class LinkedScript:
                 recorders=self.messages,
                 pushes=pushes,
                 strangers=meter.recorder(
-                    "ws.message", route=plan.routes[script.sockets[number].route].name, message=NEVER_RECORDED
+                    "ws.message", **labels_of(plan, script.sockets[number].route), message=NEVER_RECORDED
                 ),
-                greeting=meter.recorder("ws.ready", route=plan.routes[script.sockets[number].route].name),
+                greeting=meter.recorder("ws.ready", **labels_of(plan, script.sockets[number].route)),
                 constants=constants,
                 generated_by=self.generated_by,
             )
@@ -360,19 +361,19 @@ def _static_path(step: Step) -> bytes:
 
 def _stream_recorder(plan: Plan, step: Step, meter: Meter, series: str) -> Recorder | None:
     if step.kept_open or step.expectation.content_type == CONTENT_TYPE:
-        return meter.recorder(series, route=plan.routes[step.route].name)
+        return meter.recorder(series, **labels_of(plan, step.route))
     return None
 
 
 def _recorder(plan: Plan, step: Step, meter: Meter) -> Recorder:
-    route = plan.routes[step.route]
+    labels = labels_of(plan, step.route)
     if step.kind is StepKind.REQUEST:
         if step.kept_open:
-            return meter.recorder("sse.stream", route=route.name)
-        return meter.recorder("http", kind=route.kind.value, route=route.name)
+            return meter.recorder("sse.stream", **labels)
+        return meter.recorder("http", kind=plan.routes[step.route].kind.value, **labels)
     series = _SERIES_OF_SOCKET[step.kind]
     if step.kind is StepKind.RECEIVE and step.reply_to < 0:
         series = "ws.awaited"  # It comes at the server's pace: no reply, and no latency of one.
     if step.message_kind >= 0:
-        return meter.recorder(series, route=route.name, message=plan.message_kinds[step.message_kind].name)
-    return meter.recorder(series, route=route.name)
+        return meter.recorder(series, message=plan.message_kinds[step.message_kind].name, **labels)
+    return meter.recorder(series, **labels)

@@ -22,6 +22,7 @@ from replayer import failures
 from replayer.plan.records import Chain, Refresh
 from replayer.user.answers import decoded
 from replayer.user.connections import OriginConnections
+from replayer.user.labels import labels_of
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.meter import Recorder
@@ -270,7 +271,7 @@ class Refresher:
         return self._user.open_for_ns(index)
 
     def _recorder(self, request: LinkedRequest) -> Recorder:
-        return self._run.meter.recorder("refresh", route=self._run.plan.routes[request.step.route].name)
+        return self._run.meter.recorder("refresh", **labels_of(self._run.plan, request.step.route))
 
 
 def _reach(refresh: Refresh) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from replayer import failures
 from replayer.plan.records import Plan, Script, SlotKind, Ticker
 from replayer.user.framing import reply_key
+from replayer.user.labels import labels_of
 from replayer.user.meter import Meter, Recorder
 from replayer.user.port import Run, SocketConnection
 from replayer.user.render import MissingValue, Rendered, link_template
@@ -42,15 +43,13 @@ def link_tickers(
 ) -> list[tuple[LinkedTicker, ...]]:
     """Return the tickers of a script, by socket."""
     return [
-        tuple(
-            _link(plan, script, ticker, plan.routes[socket.route].name, meter, constants) for ticker in socket.tickers
-        )
+        tuple(_link(plan, script, ticker, labels_of(plan, socket.route), meter, constants) for ticker in socket.tickers)
         for socket in script.sockets
     ]
 
 
 def _link(
-    plan: Plan, script: Script, ticker: Ticker, route: str, meter: Meter, constants: Mapping[int, bytes]
+    plan: Plan, script: Script, ticker: Ticker, labels: dict[str, str], meter: Meter, constants: Mapping[int, bytes]
 ) -> LinkedTicker:
     kinds = plan.message_kinds
     slots = {part for part in ticker.payload if isinstance(part, int)}
@@ -64,12 +63,12 @@ def _link(
     )
     replies = None
     if ticker.reply_kind >= 0:
-        replies = meter.recorder("ws.reply", route=route, message=kinds[ticker.reply_kind].name)
+        replies = meter.recorder("ws.reply", **labels, message=kinds[ticker.reply_kind].name)
     return LinkedTicker(
         ticker=ticker,
         payload=Rendered(link_template(ticker.payload, constants)),
         generated=generated,
-        sends=meter.recorder("ws.send", route=route, message=kinds[ticker.message_kind].name),
+        sends=meter.recorder("ws.send", **labels, message=kinds[ticker.message_kind].name),
         replies=replies,
     )
 
