@@ -24,10 +24,14 @@ def trend(runs: tuple[Path, ...], out: Path, attribute: tuple[str, ...]) -> None
     Runs that did not end, or whose measurement is invalid, are left out with a warning.
     """
     import logging
+    import shlex
 
+    from analysis.report.text import printable
     from analysis.trend import keep_trend, parse_attributes
 
     kept = keep_trend(out, runs, parse_attributes(attribute))
     for sentence in kept.left_out:
         logging.getLogger(__name__).warning("%s", sentence)
     click.echo(f"{out}: {kept.n_rows} runs, {kept.n_new} of them new")
+    base = printable(shlex.quote(str(runs[0])))
+    click.echo(f"next: rushhour compare RUN --base {base}; holds the run of a new build against these")
