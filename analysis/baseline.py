@@ -8,7 +8,7 @@ one that they do, and says so by its name. All other statistics, those of single
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis.comparison import (
@@ -25,11 +25,12 @@ from analysis.comparison import (
 from analysis.evaluate import point_of, share_of
 from analysis.evidence import by_one_estimator, evidence_for
 from analysis.gates import GATED, SHOWN, busy_routes, samples_needed
+from analysis.histogram import merge_buckets
 from analysis.merge import merge_measure
 from analysis.resampling import Chooser, holm_levels, median, p_value, percentile_interval, prediction_ratios
 from analysis.run import Run
 from analysis.series import Stat, Unit, n_outcomes, steps_of
-from analysis.slots import Measure
+from analysis.slots import Buckets, Measure
 from analysis.spread import draws_of
 from analysis.thresholds import Subject
 
@@ -42,6 +43,9 @@ _SHARES = frozenset({Stat.ERRORS, Stat.MISMATCH, Stat.FAILED})
 COMPARED_STATS = frozenset({Stat.QUANTILE, Stat.AVG, Stat.MAX}) | _SHARES
 """What can be compared: where small is good, and an interval is known."""
 
+DRAWN = ("http", "ws.reply", "ws.connect")
+"""Series whose whole distribution is kept of a baseline."""
+
 MakeChooser = Callable[[], Chooser]
 
 
@@ -53,14 +57,20 @@ class Baseline:
         runs: of the baseline, for people: ``path``, ``started_at``, ``target``, ``host``, ``verdict``.
         comparisons: those that decide first.
         warnings: what makes the comparison weaker, in sentences.
+        latency: histograms of all runs together, by series; for the report's percentiles.
     """
 
     runs: tuple[Mapping[str, Any], ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
+    latency: Mapping[str, Buckets] = field(default_factory=dict)
 
     def to_body(self) -> dict[str, Any]:
-        """Return it as ``summary.json`` and run files hold it."""
+        """Return it as run files hold it."""
+        return {**self.to_summary(), "latency": {name: dict(buckets) for name, buckets in self.latency.items()}}
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return what ``summary.json`` says of it."""
         comparisons = [comparison.to_body() for comparison in self.comparisons]
         return {"runs": [dict(run) for run in self.runs], "comparisons": comparisons, "warnings": list(self.warnings)}
 
@@ -75,6 +85,7 @@ class Baseline:
             runs=tuple(body["runs"]),
             comparisons=tuple(map(Comparison.from_body, body["comparisons"])),
             warnings=tuple(body["warnings"]),
+            latency=body.get("latency", {}),
         )
 
     def comparison(self, subject: Subject) -> Comparison | None:
@@ -263,3 +274,12 @@ def _total(side: Sequence[Run]) -> Measure:
 
 def _steps(run: Run) -> Measure:
     return steps_of(run.judged.measures)
+
+
+def latency_together(base: Sequence[Run]) -> dict[str, Buckets]:
+    """Return the latency of all runs of a baseline, of the series in ``DRAWN``."""
+    found: dict[str, Buckets] = {}
+    for run in base:
+        for name in DRAWN:
+            merge_buckets(found.setdefault(name, {}), run.measure(name).latency)
+    return {name: buckets for name, buckets in found.items() if buckets}

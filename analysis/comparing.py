@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from analysis.baseline import COMPARED_STATS, Baseline, compare_runs
+from analysis.baseline import COMPARED_STATS, Baseline, compare_runs, latency_together
 from analysis.comparable import NamedRun, check_comparable, check_ended, check_load
 from analysis.comparison import Change, Drawn
 from analysis.gates import default_gates
@@ -59,7 +59,7 @@ def exit_code_of(compared: Compared) -> ExitCode:
 def to_json(compared: Compared, code: ExitCode) -> dict[str, Any]:
     """Return the one document of ``--json``."""
     runs = [dict(run_facts(each)) for each in compared.runs]
-    baseline = compared.baseline.to_body()
+    baseline = compared.baseline.to_summary()
     return {
         "schema": 1,
         "verdict": compared.verdict,
@@ -179,7 +179,12 @@ def baseline_for(
     warnings = check_comparable(theirs, [NamedRun(name=str(directory), run=run)])
     sides = [each.run for each in theirs], [run]
     found = compare_runs(*sides, make_chooser, gated=() if own else default_gates(*sides), also=own, strict=strict)
-    return Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
+    return Baseline(
+        runs=tuple(map(run_facts, theirs)),
+        comparisons=found,
+        warnings=tuple(warnings),
+        latency=latency_together([each.run for each in theirs]),
+    )
 
 
 def is_recording(base: Sequence[Path]) -> bool:

@@ -89,7 +89,7 @@ def summarise(run: Run, verdict: Verdict) -> dict[str, Any]:
         "pushes": stream_reports(run),
         "failures": failure_reports(run),
         "thresholds": [_threshold(result, calibration) for result in verdict.results],
-        "baseline": (verdict.baseline or Baseline()).to_body(),
+        "baseline": (verdict.baseline or Baseline()).to_summary(),
         "calibration": calibration,
         "dropped_origins": dict(facts.dropped_origins),
         "counts": dict(sorted(counts.items())),

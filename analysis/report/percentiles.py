@@ -51,7 +51,8 @@ def render_percentiles(run: Run, summary: dict[str, Any]) -> tuple[Html | None, 
     """Return a plot and a table for each timed series, and the data of their cursors."""
     charts: list[Html] = []
     data: dict[str, Any] = {}
-    curves = summary["baseline"].get("latency") or {}
+    stored = run.judging.baseline if run.judging is not None else None
+    curves = (stored or {}).get("latency", {})
     for name, title in _SHOWN.items():
         rows = _rows(run, name, curves)
         if rows[0].n >= _FEWEST and (name != "ws.connect" or len(charts) < 2):

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from analysis.baseline import Baseline
 from analysis.comparison import Comparison, decide_time
+from analysis.outputs import rebuild_outputs, write_outputs
 from analysis.report.columns import MOST_COLUMNS, columns_of
 from analysis.report.html import render_html
 from analysis.report.moments import marks_of, moments_of
@@ -19,7 +22,7 @@ from analysis.thresholds import DEFAULTS, in_force, parse_threshold
 from analysis.verdict import judge
 from tests.analysis.hostile import ATTACK, a_hostile_run
 from tests.analysis.runs import QUOTES, a_good_run, a_run, a_slot, measured, sessions
-from tests.analysis.synthetic_run import ROUTES, facts, recorded, slots
+from tests.analysis.synthetic_run import ROUTES, facts, recorded, slots, write
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -245,3 +248,17 @@ def test_moments_stand_on_the_time_axis() -> None:
     moments = moments_of(summarise(run, judge(run, DEFAULTS)), columns)
     assert [(each.kind, each.at_s, each.until_s) for each in moments] == [("burst", 2.0, None), ("doubt", 3, 5)]
     assert [(mark.at, mark.until) for mark in marks_of(moments, columns)] == [(0.2, None), (0.3, 0.5)]
+
+
+def test_the_distribution_of_the_baseline_lies_beside_that_of_the_run(tmp_path: Path) -> None:
+    for name in ("base", "run"):
+        write(tmp_path / name)
+    base = [tmp_path / "base"]
+    write_outputs(tmp_path / "run", DEFAULTS, baseline=base)
+    shutil.rmtree(tmp_path / "base")
+    rebuild_outputs(tmp_path / "run")
+    page = Page((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    curves = json.loads(page.scripts[0])["curves"]["http"]
+    assert curves["http.2"] == curves["http.0"]
+    assert page.text.count("baseline") > 2
+    assert "latency" not in json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))["baseline"]
