@@ -32,7 +32,10 @@ WIRE_SETTINGS = (
     ),
     duration_setting("--request-timeout", default="60s", show_default=True, help="Total time for a request."),
     duration_setting(
-        "--message-timeout", default="10s", show_default=True, help="Total time for a reply or trigger that is due."
+        "--message-timeout",
+        default="10s",
+        show_default=True,
+        help="Total time for a reply or trigger that is due, or three times the longest recorded wait, if that is more.",
     ),
     setting(
         "--max-failures",

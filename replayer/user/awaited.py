@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from replayer.plan.records import Step, StepKind
 from replayer.user.port import Run
+
+_TIMES_RECORDED = 3
 
 
 class Awaited(NamedTuple):
@@ -71,3 +74,25 @@ class Waiting:
             while queue and queue[0].deadline_ns <= now_ns:
                 self._on_late(queue.popleft(), now_ns)
         self._watch()
+
+
+def patience_of(steps: Sequence[Step]) -> list[int]:
+    """Return by step the least time in ns that its message is waited for, whatever the deadline: three times the
+    longest recorded wait for a message of its kind; of SEND steps with a reply and of RECEIVE steps that are no reply.
+    """
+    waits = [(_awaited_kind(steps, step), _recorded_wait_ns(steps, step)) for step in steps]
+    longest: dict[tuple[int, int, bool], int] = {}
+    for kind, wait_ns in waits:
+        longest[kind] = max(longest.get(kind, 0), wait_ns)
+    return [_TIMES_RECORDED * longest[kind] for kind, _ in waits]
+
+
+def _awaited_kind(steps: Sequence[Step], step: Step) -> tuple[int, int, bool]:
+    is_answer = step.reply >= 0
+    return (step.route, steps[step.reply].message_kind if is_answer else step.message_kind, is_answer)
+
+
+def _recorded_wait_ns(steps: Sequence[Step], step: Step) -> int:
+    if step.reply >= 0:
+        return max(0, steps[step.reply].at_ns - step.at_ns)
+    return step.think_ns if step.kind is StepKind.RECEIVE and step.reply_to < 0 else 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from replayer.load.schedule import played_duration_ns, retime, timing_of
 from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
 from replayer.targets import TargetSpec
+from replayer.user.awaited import patience_of
 from replayer.user.ending import AtEnd, Pace, Steady, farewells, on_time_ns, steady_of
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
 from replayer.user.inbox import NEVER_RECORDED, inbox_of
@@ -53,6 +54,7 @@ class LinkedScript:
         n_needs: by step; dependents: by step, those that wait for it.
         rendered: by step: the encoded request or message, None where the kind has none.
         handshakes: by step: of CONNECT steps.
+        patience_ns: by step: the least time that its message is waited for.
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
         requests: by step: of REQUEST steps.
         extractors: by step.
@@ -102,6 +104,7 @@ class LinkedScript:
         "optional",
         "pace",
         "paths",
+        "patience_ns",
         "recorders",
         "rendered",
         "reply_keys",
@@ -147,6 +150,7 @@ class LinkedScript:
         self.handshakes = [self._handshake(step, added, constants) for step in script.steps]
         self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
         self.tickers = link_tickers(plan, script, meter, constants)
+        self.patience_ns = patience_of(script.steps)
         self.reply_keys = [self._reply_key(step) for step in script.steps]
         self.extractors = [step.extractors for step in script.steps]
         self.farewells = farewells(script)

@@ -26,7 +26,7 @@ class Deadlines:
     Attributes:
         connect_ns: DNS, TCP, TLS and upgrade together.
         request_ns: from send to the last byte of the response.
-        message_ns: for a reply or trigger that is due.
+        message_ns: for a reply or trigger that is due, at least (``replayer.user.awaited.patience_of``).
         drain_ns: after STOP, for the steps in flight.
     """
 

@@ -158,8 +158,8 @@ class UserSocket:
         reply, key = script.steps[step.reply], script.reply_keys[step.index]
         if key is None:
             key = reply_key(data, reply.pairing.send_path if reply.pairing else (), self._inbox.framing)
-        deadline_ns = now_ns + self._run.deadlines.message_ns
-        return Awaited(reply.index, reply.message_kind, key, intended_ns, now_ns, deadline_ns)
+        wait_ns = max(self._run.deadlines.message_ns, script.patience_ns[step.index])
+        return Awaited(reply.index, reply.message_kind, key, intended_ns, now_ns, now_ns + wait_ns)
 
     def write(self, data: bytes, *, is_text: bool) -> None:
         """Send one message over the present connection."""
@@ -169,8 +169,8 @@ class UserSocket:
         self._run.meter.count("bytes_out", len(data))
 
     def expect(self, step: Step, intended_ns: int) -> None:
-        """Wait for the message of a RECEIVE step that is no reply: at least three times its recorded wait."""
-        wait_ns = max(self._run.deadlines.message_ns, 3 * step.think_ns)
+        """Wait for the message of a RECEIVE step that is no reply."""
+        wait_ns = max(self._run.deadlines.message_ns, self._user.script.patience_ns[step.index])
         now_ns = self._run.port.now_ns()
         due = Awaited(step.index, step.message_kind, b"", intended_ns, now_ns, now_ns + wait_ns)
         if self._comeback is not None:
