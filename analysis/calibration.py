@@ -145,7 +145,8 @@ def calibrate(
         _check_sound(each)
         ours, theirs = runs[0].run.facts.target, each.run.facts.target
         if ours != theirs:
-            raise ConfigError(f"{each.name} hit another target than {runs[0].name} ({theirs} and not {ours})")
+            what = f"{each.name} hit another target than {runs[0].name} ({theirs} and not {ours})"
+            raise ConfigError(what, "name runs against one target, each of the same build")
     limits: list[CalibratedLimit] = []
     missing: list[str] = []
     for subject in subjects:

@@ -71,7 +71,7 @@ def farewell(options: RecordOptions, result: RecordResult) -> Iterator[str]:
     yield from inputs(str(options.out), result.columns, is_written=is_written)
     if result.sealed_early:
         yield f"the capture ends early: {result.sealed_early}"
-        yield f"what is in it can be read; if it is damaged: rushhour recover {path} -o recovered.rush"
+        yield f"what is in it can be read; if it is damaged: rushhour recover {shlex.quote(path)} -o recovered.rush"
     yield "next:"
     identities = f"{options.out}{IDENTITIES_SUFFIX}" if result.columns else ""
     for command in next_commands(path, options.url, identities):

@@ -50,7 +50,8 @@ def _read(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise ConfigError(f"{path} cannot be read as CSV: {exc}") from exc
+        hint = "rushhour plan FILE --identities-template users.csv writes one to fill in"
+        raise ConfigError(f"{path} cannot be read as CSV: {exc}", hint) from exc
     if not rows:
         raise ConfigError(f"{path} names columns but has no row", "add one line for each identity")
     return rows

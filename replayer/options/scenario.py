@@ -85,7 +85,7 @@ def load_scenario(path: Path, ctx: click.Context) -> Scenario:
     except OSError as exc:
         raise ConfigError(f"cannot read the scenario {path}: {exc.strerror}", "rushhour scenarios lists some") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} is not TOML: {exc}") from exc
+        raise ConfigError(f"{path} is not TOML: {exc}", "rushhour scenarios lists some to begin with") from exc
     return _Reader(path, lines_of(text), ctx).scenario(document)
 
 

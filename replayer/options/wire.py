@@ -35,7 +35,7 @@ WIRE_SETTINGS = (
         "--message-timeout",
         default="10s",
         show_default=True,
-        help="Total time for a reply or trigger that is due, or three times the longest recorded wait, if that is more.",
+        help="Total time for a reply or trigger that is due; at least three times the longest recorded wait.",
     ),
     setting(
         "--max-failures",

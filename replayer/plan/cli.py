@@ -103,10 +103,12 @@ def _show(compiled: Compiled, file: str, *, as_json: bool) -> None:
 
 
 def _write_rules(compiled: Compiled, capture: str, path: Path) -> None:
+    from captures.view.terminal import printable
     from replayer.plan.rules_out import rules_text
 
     _write_new(path, rules_text(compiled, capture=Path(capture).name, name=path.name))
-    click.echo(f"{path}: edit it, then rushhour plan {capture} --rules {path}", err=True)
+    file, rules = printable(shlex.quote(capture)), printable(shlex.quote(str(path)))
+    click.echo(f"{rules}: edit it, then rushhour plan {file} --rules {rules}", err=True)
 
 
 def _write_identities(compiled: Compiled, path: Path) -> None:
@@ -130,7 +132,7 @@ def _write_new(path: Path, text: str) -> None:
     except FileExistsError as exc:
         raise ConfigError(f"{path} is there already", "name another file, or remove it first") from exc
     except OSError as exc:
-        raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
+        raise ConfigError(f"cannot write {path}: {exc.strerror}", "name a file in a directory that is there") from exc
 
 
 def _refuse_unbound(compiled: Compiled) -> None:

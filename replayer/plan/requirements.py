@@ -15,7 +15,7 @@ A place is written as keys with ``/`` between; ``0`` stands for the first elemen
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -44,6 +44,7 @@ class Requirement:
         required: places that must be there.
         min_items: by place, how many items it must hold at least.
         max_bytes: of the decoded body or message; None for what the recording says.
+        place: where the table stands, for errors: ``rules.toml, line 12: [[require]]``.
     """
 
     route: str
@@ -53,17 +54,26 @@ class Requirement:
     min_items: tuple[tuple[JsonPath, int], ...] = ()
     max_bytes: int | None = None
     severity: Severity = Severity.FAIL
+    place: str = field(default="", compare=False)
 
 
-def requirements_from(tables: object) -> tuple[Requirement, ...]:
+def requirements_from(
+    tables: object, *, source: str = "the rules", lines: Sequence[int] = ()
+) -> tuple[Requirement, ...]:
     """Read the ``require`` tables of a rules file.
 
+    Args:
+        source: name of the file, for errors.
+        lines: of the tables' heads, from 1, as far as they are known.
+
     Raises:
-        ConfigError: a table is not as it should be; the number of the table and the key are named.
+        ConfigError: a table is not as it should be; its line and the key are named.
     """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError("require in the rules is no list of tables", _HINT)
-    return tuple(_requirement(number, table) for number, table in enumerate(tables, 1))
+        raise ConfigError(f"{source}: require is no list of tables", _HINT)
+    places = [f"{source}, line {line}: [[require]]" for line in lines]
+    places += [f"{source}: [[require]] number {number}" for number in range(len(places) + 1, len(tables) + 1)]
+    return tuple(_requirement(place, table) for place, table in zip(places, tables, strict=False))
 
 
 def requirements_to(requirements: Iterable[Requirement]) -> list[dict[str, Any]]:
@@ -77,59 +87,60 @@ def with_requirements(plan: Plan, requirements: Sequence[Requirement]) -> Plan:
     Raises:
         ConfigError: a rule names a route or a kind of message that the plan does not have.
     """
-    for number, requirement in enumerate(requirements, 1):
-        plan = _with(plan, number, requirement)
+    for requirement in requirements:
+        plan = _with(plan, requirement)
     return plan
 
 
-def _requirement(number: int, table: Mapping[str, Any]) -> Requirement:
+def _requirement(place: str, table: Mapping[str, Any]) -> Requirement:
     unknown = sorted(table.keys() - set(_KEYS))
     if unknown:
-        raise _wrong(number, f"has no key {unknown[0]}", _HINT)
+        raise _wrong(place, f"has no key {unknown[0]}", _HINT)
     route, message = table.get("route", ""), table.get("message", "")
     exempt, required, counts = table.get("except", []), table.get("required", []), table.get("min_items", {})
     if not isinstance(route, str) or not route:
-        raise _wrong(number, "names no route", 'route = "GET /api/quotes" or "WS /ws/market"')
+        raise _wrong(place, "names no route", 'route = "GET /api/quotes" or "WS /ws/market"')
     if not isinstance(message, str):
-        raise _wrong(number, "message is no text", 'message = "snapshot"')
+        raise _wrong(place, "message is no text", 'message = "snapshot"')
     return Requirement(
         route=route,
         message=message,
-        exempt=_texts(number, "except", exempt),
-        required=tuple(map(path_of, _texts(number, "required", required))),
-        min_items=_counts(number, counts),
-        max_bytes=_limit(number, table.get("max_bytes")),
-        severity=_severity(number, table.get("severity", "fail")),
+        exempt=_texts(place, "except", exempt),
+        required=tuple(map(path_of, _texts(place, "required", required))),
+        min_items=_counts(place, counts),
+        max_bytes=_limit(place, table.get("max_bytes")),
+        severity=_severity(place, table.get("severity", "fail")),
+        place=place,
     )
 
 
-def _texts(number: int, key: str, value: object) -> tuple[str, ...]:
+def _texts(where: str, key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-        raise _wrong(number, f"{key} is no list of texts", f'{key} = ["quotes", "page/next"]')
+        raise _wrong(where, f"{key} is no list of texts", f'{key} = ["quotes", "page/next"]')
     return tuple(value)
 
 
-def _counts(number: int, value: object) -> tuple[tuple[JsonPath, int], ...]:
+def _counts(where: str, value: object) -> tuple[tuple[JsonPath, int], ...]:
     if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
-        raise _wrong(number, "min_items is no table of whole numbers", "min_items = { quotes = 1 }")
+        raise _wrong(where, "min_items is no table of whole numbers", "min_items = { quotes = 1 }")
     return tuple((path_of(place), count) for place, count in value.items())
 
 
-def _limit(number: int, value: object) -> int | None:
+def _limit(where: str, value: object) -> int | None:
     if value is not None and (type(value) is not int or value < 1):
-        raise _wrong(number, f"max_bytes = {value!r} is no whole number above 0", "max_bytes = 1_000_000")
+        raise _wrong(where, f"max_bytes = {value!r} is no whole number above 0", "max_bytes = 1_000_000")
     return value if type(value) is int else None
 
 
-def _severity(number: int, value: object) -> Severity:
+def _severity(where: str, value: object) -> Severity:
     try:
         return Severity(value)
     except ValueError:
-        raise _wrong(number, f"severity {value!r}", 'severity = "fail" or "warn"') from None
+        raise _wrong(where, f"severity {value!r}", 'severity = "fail" or "warn"') from None
 
 
-def _wrong(number: int, problem: str, hint: str) -> ConfigError:
-    return ConfigError(f"[[require]] number {number} {problem}", hint)
+def _wrong(place: str, problem: str, hint: str) -> ConfigError:
+    return ConfigError(f"{place} {problem}", hint)
 
 
 def path_of(place: str) -> JsonPath:
@@ -159,17 +170,19 @@ def _table(requirement: Requirement) -> dict[str, Any]:
     return table
 
 
-def _with(plan: Plan, number: int, requirement: Requirement) -> Plan:
+def _with(plan: Plan, requirement: Requirement) -> Plan:
     routes = [index for index, route in enumerate(plan.routes) if route.name == requirement.route]
     if not routes:
         known = ", ".join(route.name for route in plan.routes)
-        raise _wrong(number, f"names the route {requirement.route}, which the plan does not have", f"it has {known}")
+        raise _wrong(
+            requirement.place, f"names the route {requirement.route}, which the plan does not have", f"it has {known}"
+        )
     kinds = [kind for kind in plan.message_kinds if kind.route in routes and not kind.is_sent]
     names = {kind.name for kind in kinds}
     for name in filter(None, (requirement.message, *requirement.exempt)):
         if name not in names:
             told = f"the server sent {', '.join(sorted(names)) or 'no messages'} there"
-            raise _wrong(number, f"names the message {name}, which {requirement.route} does not have", told)
+            raise _wrong(requirement.place, f"names the message {name}, which {requirement.route} does not have", told)
     if kinds:
         changed = {id(kind) for kind in kinds if _concerns(requirement, kind)}
         return replace(

@@ -158,8 +158,9 @@ def rules_from(text: str, source: str) -> Rules:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{source} is not TOML: {exc}") from exc
-    reader = _Reader(source, _lines(text))
+        raise ConfigError(f"{source} is not TOML: {exc}", "rushhour plan FILE --rules-out writes one to edit") from exc
+    lines = _lines(text)
+    reader = _Reader(source, lines)
     unknown = sorted(document.keys() - {"version", "require", *_KEYS})
     if unknown:
         raise reader.wrong(
@@ -172,7 +173,7 @@ def rules_from(text: str, source: str) -> Rules:
         routes=tuple(reader.route(row, line) for row, line in reader.rows(document, "route")),
         slots=slots,
         pairings=tuple(reader.pairing(row, line) for row, line in reader.rows(document, "pairing")),
-        requirements=requirements_from(document.get("require", [])),
+        requirements=requirements_from(document.get("require", []), source=source, lines=lines.get("require", ())),
         source=source,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         by_place={name: rule for rule in slots for name in (rule.id, rule.at) if name},

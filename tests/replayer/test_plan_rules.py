@@ -178,7 +178,11 @@ WRONG = [
         '[[slot]]\nat = "GET /api/quotes/FPT | header authorization"\nfrom = "GET / | json /x"\n',
         r"line 1: GET / \| json /x did not show the value",
     ),
-    ('[[require]]\nroute = "GET /nowhere"\n', r"names the route GET /nowhere"),
+    (
+        'version = 1\n[[require]]\nroute = "GET /nowhere"\n',
+        r"line 2: \[\[require\]\] names the route GET /nowhere, which the plan does not have: it has ",
+    ),
+    ('[[require]]\nroute = "GET /x"\n\n[[require]]\nmax_bytes = 1\n', r"line 4: \[\[require\]\] names no route"),
 ]
 
 
