@@ -135,8 +135,14 @@ METRICS: Mapping[str, Metric] = {
             meaning="pushed messages received, of those due in the time that sockets lived",
         ),
         Metric(
+            name="sse.connect",
+            stats=(*_TIMES, Stat.ERRORS, Stat.COUNT, Stat.RATE),
+            labels=_SOCKET_LABELS,
+            meaning="event streams, intended start to the head of the answer",
+        ),
+        Metric(
             name="sse.first_event",
-            stats=_STEPS,
+            stats=(*_TIMES, Stat.COUNT, Stat.RATE),
             labels=_SOCKET_LABELS,
             meaning="event streams, intended start to the first event",
         ),
@@ -199,7 +205,7 @@ PUSH_LAG = "ws.push_lag"
 ESTIMATORS = ("stamped", "skew", "triggered", "stamped_relative")
 """Of ``ws.push_lag``, in the order in which they are taken where nobody says which; never added up."""
 _PUSHED = frozenset({PUSH_LAG, "ws.message", "ws.gap", "ws.stall", "ws.completeness"})
-_STREAMED = frozenset({"sse.first_event", "sse.event", "sse.gap"})
+_STREAMED = frozenset({"sse.connect", "sse.first_event", "sse.event", "sse.gap"})
 _WAITS = frozenset({"lag.pool", "lag.connect"})
 UNASKED = _PUSHED | _STREAMED | _WAITS | STORMS | frozenset({"session.slip", "session.stretch", "refresh", "ws.ready"})
 """Series that are nobody's step: what the server sent of its own accord, how whole sessions went,

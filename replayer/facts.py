@@ -18,6 +18,7 @@ from replayer.load.shapes import Stages
 from replayer.plan.records import Plan, RouteKind, Script, StepKind
 from replayer.user.ending import AtEnd
 from replayer.user.inspection import has_inside
+from replayer.user.link import is_event_stream
 from replayer.user.pacing import Pacing
 
 
@@ -162,6 +163,8 @@ def _steps_of(plan: Plan, script: Script) -> Counter[str]:
         steps["verify"] += has_inside(step.expectation)
         if step.kind is StepKind.REQUEST and plan.routes[step.route].kind not in _APART:
             steps["http"] += not step.kept_open
+            if is_event_stream(step):
+                steps["sse.connect"] += 1
         elif step.kind is StepKind.CONNECT:
             steps["ws.connect"] += 1
             if script.sockets[step.socket].greets:

@@ -11,6 +11,7 @@ from captures.records import Origin
 from replayer.plan.records import MessageKind, Plan, Route, RouteKind, Script, Slot, SocketScript, Step
 from replayer.targets import TargetSpec
 from replayer.user.checks import Budget
+from replayer.user.ending import AtEnd
 from replayer.user.link import LinkedScript
 from replayer.user.meter import Meter
 from replayer.user.pacing import Deadlines, Pacing
@@ -264,6 +265,7 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
         max_failures=options.get("max_failures", 10),
         start_ns=port.clock_ns,
         key=b"k" * 32,
+        at_end=options.get("at_end", AtEnd.END),
     )
     script = LinkedScript(
         plan,
@@ -274,5 +276,6 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
         speed=speed,
         max_gap_ns=options.get("max_gap_ns"),
         pacing=pacing,
+        at_end=options.get("at_end", AtEnd.END),
     )
     return User(0, script, run, options.get("inputs", {}), is_sampled=True)

@@ -22,7 +22,7 @@ from analysis.run import Run
 from analysis.series import METRICS, Labels, histogram_mid, latency_of, n_errors, n_mismatched, n_outcomes
 from analysis.slots import Buckets, Measure
 
-_FIRST = ("ws.connect", "ws.ready", "ws.reply", "ws.push_lag", "ws.gap", "ws.stall")
+_FIRST = ("ws.connect", "ws.ready", "ws.reply", "ws.push_lag", "ws.gap", "ws.stall", "sse.connect")
 _OF_PUSHES = ("ws.completeness",)
 """Told per kind of message, in a table of its own."""
 _COLUMNS = (

@@ -56,7 +56,8 @@ class Requester(Protocol):
     def take_events(
         self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
     ) -> None:
-        """An event stream that is still open brought so much; ``times``: intended and actual start of its request."""
+        """An event stream that is still open brought so much, nothing at first; ``times``: when its request was to
+        start, and started."""
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         """The request has ended without one."""

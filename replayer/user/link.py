@@ -58,8 +58,8 @@ class LinkedScript:
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
         requests: by step: of REQUEST steps.
         extractors: by step.
-        events, event_gaps, first_events: by step: where the events of a stream are counted, the times between them,
-            and that of the first.
+        stream_connects, events, event_gaps, first_events: by step: where the opening of a stream is counted, its
+            events, the times between them, and that of the first.
         recorders: by step: where its outcome is counted.
         steady: the part that is played again, None where none is; pace: where a session's slip and stretch go.
         tickers: by socket: its heartbeats.
@@ -113,6 +113,7 @@ class LinkedScript:
         "script",
         "steady",
         "steps",
+        "stream_connects",
         "think_ns",
         "tickers",
         "triggers",
@@ -156,6 +157,7 @@ class LinkedScript:
         self.farewells = farewells(script)
         self.paths = [_static_path(step) for step in script.steps]
         self.recorders = [_recorder(plan, step, meter) for step in script.steps]
+        self.stream_connects = [_stream_recorder(plan, step, meter, "sse.connect") for step in script.steps]
         self.events = [_stream_recorder(plan, step, meter, "sse.event") for step in script.steps]
         self.first_events = [_stream_recorder(plan, step, meter, "sse.first_event") for step in script.steps]
         self.event_gaps = [_stream_recorder(plan, step, meter, "sse.gap") for step in script.steps]
@@ -363,8 +365,13 @@ def _static_path(step: Step) -> bytes:
     return first.partition(b"?")[0] if isinstance(first, bytes) else b"/"
 
 
+def is_event_stream(step: Step) -> bool:
+    """Tell whether a step was answered with an event stream when it was recorded."""
+    return step.expectation.content_type == CONTENT_TYPE
+
+
 def _stream_recorder(plan: Plan, step: Step, meter: Meter, series: str) -> Recorder | None:
-    if step.kept_open or step.expectation.content_type == CONTENT_TYPE:
+    if step.kept_open or is_event_stream(step):
         return meter.recorder(series, **labels_of(plan, step.route))
     return None
 

@@ -22,6 +22,7 @@ from replayer.user.meter import KEPT_STEPS, Recorder
 from replayer.user.port import Connection, Run
 from replayer.user.refresh import Refresher
 from replayer.user.slots import Answer, Mint
+from replayer.user.streams import EventStreams
 
 _KNOWN_TYPES = re.compile(
     r"text/(?:html|plain|css|javascript|xml|csv|event-stream)"
@@ -50,6 +51,7 @@ class Outcomes:
         "_n_kept",
         "_n_recovering",
         "_run",
+        "_streams",
         "memory",
         "number",
         "refresher",
@@ -62,6 +64,7 @@ class Outcomes:
         self.number = number
         self.script = script
         self.memory = Memory(script, run.port, Mint(run.key, number), inputs)
+        self._streams: EventStreams | None = None  # Made when the first stream begins or fails.
         self.refresher: Refresher | None = None
         self._run = run
         self._is_sampled = is_sampled
@@ -73,6 +76,11 @@ class Outcomes:
     def _fail_for_good(self, index: int) -> None:
         """Too many steps in a row have failed, ``index`` the last of them: what follows is the user's business."""
         raise NotImplementedError
+
+    def _event_streams(self) -> EventStreams:
+        if self._streams is None:
+            self._streams = EventStreams(self.script, self.memory)
+        return self._streams
 
     def take_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
         """Judge a complete response, count it, take its cookies and values."""
@@ -198,6 +206,8 @@ class Outcomes:
             self._run.meter.count("not_sent:local_resource")
         else:
             self.script.recorders[index].failed(failure, intended_ns, actual_ns, end_ns)
+            if self.script.stream_connects[index] is not None:
+                self._event_streams().refuse(index, failure, (intended_ns, actual_ns), end_ns)
         self._keep(
             index=index,
             outcome=failure,

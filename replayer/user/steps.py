@@ -25,7 +25,7 @@ from replayer import failures
 from replayer.plan.records import StepKind
 from replayer.user.connections import OriginConnections, Requester
 from replayer.user.ending import AtEnd, Steady, next_pass_ns
-from replayer.user.link import LinkedScript
+from replayer.user.link import LinkedScript, is_event_stream
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.multiplex import OriginStreams
 from replayer.user.pacing import Pacing
@@ -34,7 +34,6 @@ from replayer.user.refresh import Refresher
 from replayer.user.render import MissingValue
 from replayer.user.sending import ENDED, HELD, IN_FLIGHT, RECEIVE, WAITING, Sending
 from replayer.user.sockets import UserSocket
-from replayer.user.streams import EventStreams
 from replayer.wire.sse import ServerEvent
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ class User(Sending):
         "_remaining",
         "_roots",
         "_slip_ns",
-        "_streams",
         "ending",
     )
 
@@ -98,7 +96,6 @@ class User(Sending):
         self._is_played = False
         self._is_retiring = False
         self._is_postponed = False
-        self._streams: EventStreams | None = None
         self.refresher = Refresher(self, run) if script.script.refreshes else None
 
     # Beginning and end.
@@ -171,6 +168,8 @@ class User(Sending):
         self._n_left, self._n_needs, self._roots, self._next_root = len(steady.steps), steady.n_needs, steady.roots, 0
         for index in steady.steps:
             self._states[index] = WAITING
+        if self._streams is not None:
+            self._streams.forget(steady.steps)
         self._arm_root()
 
     def _end(self, ending: Ending) -> None:
@@ -288,10 +287,8 @@ class User(Sending):
     def take_events(
         self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
     ) -> None:
-        """Count what an open event stream brought, and take the values that it was to bring."""
-        if self._streams is None:
-            self._streams = EventStreams(self.script, self.memory)
-        if self._streams.take(request, events, times, end_ns):
+        """Count the opening of an event stream and what it brought, and take the values that it was to bring."""
+        if self._event_streams().take(request, events, times, end_ns):
             for dependent in self.script.dependents[request.index]:
                 if self._n_needs[dependent] == 1:
                     self._ready(dependent, end_ns, end_ns)
@@ -303,11 +300,22 @@ class User(Sending):
         if status and self.refresher is not None:
             if self.refresher.takes(index, status, intended_ns, actual_ns, end_ns):
                 return
-        if self.script.steps[index].kept_open and failure == failures.TIMEOUT_REQUEST:
-            self.script.recorders[index].measure.ok += 1  # It was to stay open this long.
+        if failure == failures.TIMEOUT_REQUEST and self._was_to_stay_open(index):
+            self.script.recorders[index].measure.ok += 1
         else:
             self._count_failure(index, failure, intended_ns, actual_ns, end_ns, status)
         self.finish(index, end_ns)
+
+    def _was_to_stay_open(self, index: int) -> bool:
+        """Tell whether a request ended as it should when its time was over: it was to stay open for that long.
+
+        An event stream that did not even begin has not, where it had as long as the recorded one, or as any request.
+        """
+        step = self.script.steps[index]
+        if not step.kept_open or not is_event_stream(step):
+            return step.kept_open
+        is_brief = self.open_for_ns(index) < min(step.duration_ns, self._run.request_ns)
+        return is_brief or self._event_streams().has_opened(index)
 
     def hold(self, index: int) -> None:
         """Keep a refused step until there is a fresh credential."""

@@ -59,7 +59,7 @@ class Owner(Protocol):
         """The connection ended while it carried nothing."""
 
     def events_received(self, connection: Http1Connection, events: list[ServerEvent], end_ns: int) -> None:
-        """An event stream that is still open brought so much."""
+        """An event stream that is still open brought so much: nothing at first, when its head is there."""
 
 
 class Http1Connection(asyncio.Protocol):
@@ -259,6 +259,8 @@ class Http1Connection(asyncio.Protocol):
         self._parts = []
         self.body_bytes = 0
         self.events = event_reader(head)
+        if self.events is not None:
+            self._owner.events_received(self, [], self._received_ns)
         self._left = length = 0 if self.request.is_head else head.length
         if length > MAX_BODY_BYTES:
             self._fail(failures.TOO_LARGE, self._received_ns)

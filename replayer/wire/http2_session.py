@@ -310,6 +310,8 @@ class Http2Session:
             if head is not None:
                 stream.head = head
                 stream.events = EventReader() if head.is_event_stream else None
+                if stream.events is not None:
+                    self.owner.events_received(stream, [], self._now_ns)
             if flags & h2.END_STREAM:
                 self._finish(stream)
 

@@ -35,7 +35,7 @@ class Owner(Protocol):
         """The answer is complete; its facts are attributes of ``stream`` until its next ``send``."""
 
     def events_received(self, stream: Stream, events: list[ServerEvent], end_ns: int) -> None:
-        """An event stream that is still open brought so much."""
+        """An event stream that is still open brought so much: nothing at first, when its head is there."""
 
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         """The request ended without a complete answer; the session may go on."""

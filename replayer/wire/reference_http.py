@@ -162,6 +162,8 @@ class ReferenceConnection:
         self.has_answer_bytes = True
         self.head = head_of(response)
         self.events = event_reader(self.head)
+        if self.events is not None and self.is_busy:
+            self._owner.events_received(self, [], time.monotonic_ns())  # type: ignore[arg-type]
         parts = []
         assert isinstance(response.stream, httpx.AsyncByteStream)
         try:

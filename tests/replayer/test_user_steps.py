@@ -25,6 +25,7 @@ from replayer.plan.records import (
     StepKind,
     Template,
 )
+from replayer.user.ending import AtEnd
 from replayer.user.pacing import Pacing
 from replayer.wire.sse import ServerEvent
 from tests.fakes_port import MS, FakeConnection, FakePort, Reply, plan_of, user_of
@@ -246,6 +247,7 @@ def test_stream_releases_the_step_that_uses_its_value_while_it_is_still_open() -
     user.start(port.clock_ns)
     port.play(until_ms=1_050)
     connection = port.connections[0]
+    user.take_events(connection.request, (), (1_000 * MS, 1_000 * MS), 1_040 * MS)
     for number, data in enumerate((b"not json", b'{"other": 1}', b'{"ticket": "t-9"}')):
         port.clock_ns = (1_100 + number) * MS
         user.take_events(connection.request, [ServerEvent(b"message", data, b"")], (0, 0), port.clock_ns)
@@ -254,6 +256,67 @@ def test_stream_releases_the_step_that_uses_its_value_while_it_is_still_open() -
     slot = user._run.meter.take_slot(0, {}, 0)
     counted = {name: measure.ok for (name, _), measure in slot.measures.items()}
     assert counted["sse.event"] == 3 and counted["sse.gap"] == 2 and counted["sse.first_event"] == 1
+    opened = slot.measures["sse.connect", (("route", "route 0"),)]
+    assert (opened.planned, opened.ok, opened.latency_max_us) == (1, 1, 40_000), "to the head, not to the first event"
+
+
+def a_stream(took_ms: int = 5_000) -> Step:
+    expectation = Expectation(statuses=(200,), content_type=b"text/event-stream")
+    return dataclasses.replace(request(0, 0, took_ms=took_ms, expectation=expectation), kept_open=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "speed", "failed", "errors"),
+    [
+        (Reply(status=503), 1.0, 1, {"status_503": 1}),
+        (Reply(failure="reset"), 1.0, 1, {"reset": 1}),
+        (None, 1.0, 1, {"timeout_request": 1}),
+        (None, 4.0, 0, {}),  # It had a quarter of the recorded time: too short to say anything.
+    ],
+)
+def test_stream_that_never_begins_has_failed(
+    answer: Reply | None, speed: float, failed: int, errors: dict[str, int]
+) -> None:
+    slot = played(plan_of(a_stream()), FakePort(answer=lambda data, connection: answer), speed=speed)
+    assert totals(slot)["failed"] == failed
+    connects = slot.measures.get(("sse.connect", (("route", "route 0"),)))
+    assert (connects.errors if connects is not None else {}) == errors
+
+
+def test_stream_that_began_may_be_silent_for_as_long_as_it_is_open() -> None:
+    port = FakePort(answer=lambda data, connection: None)
+    user = user_of(plan_of(a_stream()), port)
+    user.start(port.clock_ns)
+    port.play(until_ms=1_050)
+    user.take_events(port.connections[0].request, (), (port.clock_ns, port.clock_ns), port.clock_ns)
+    port.play()
+    assert totals(user._run.meter.take_slot(0, {}, 0))["failed"] == 0
+
+
+def test_stream_that_is_played_again_releases_its_dependents_again() -> None:
+    slots = (Slot(name="ticket", kind=SlotKind.EXTRACTED),)
+    taken = Extractor(slot=0, source=Source.JSON, path=("ticket",))
+    stream = dataclasses.replace(a_stream(100), kept_open=False, extractors=(taken,))
+
+    def stream_event(connection: FakeConnection, due_ns: int) -> None:
+        event = ServerEvent(b"message", b'{"ticket": "t-%d"}' % connection.n_sent, b"")
+        user.take_events(connection.request, (event,), (connection.intended_ns, connection.actual_ns), due_ns)
+
+    def answer(data: bytes, connection: FakeConnection) -> Reply:
+        if b"/0 " not in data:
+            return Reply()
+        port.call_at(port.clock_ns + 20 * MS, stream_event, connection)
+        return Reply(after_ms=100, content_type=b"text/event-stream")
+
+    port = FakePort(answer=answer)
+    plan = plan_of(stream, request(1, 200, needs=(0,), target=(b"/use/", 0)), slots=slots)
+    user = user_of(plan, port, at_end=AtEnd.REPEAT)
+    user.start(port.clock_ns)
+    port.play(until_ms=3_500)
+    used = [target for _, target in sent_at(port) if target.startswith("/use/")]
+    assert len(used) >= 2 and len(set(used)) == len(used), "every pass goes on with what its own stream brought"
+    counted = {name: measure.ok for (name, _), measure in user._run.meter.take_slot(0, {}, 0).measures.items()}
+    assert counted["sse.connect"] == counted["sse.first_event"] >= len(used) and "sse.gap" not in counted
 
 
 def test_at_most_six_connections_and_the_rest_waits() -> None:

@@ -233,6 +233,7 @@ def test_event_stream_is_told_event_by_event_and_never_kept(framing: str) -> Non
             listener = Listener()
             connection = await connected(port, listener)
             connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Wanted())
+            assert await listener.next() == ("events", []), "the head is there"
             seen: list[bytes] = []
             while (told := await listener.next())[0] == "events":
                 seen += told[1]

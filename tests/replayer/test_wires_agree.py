@@ -224,6 +224,7 @@ def test_an_event_stream_is_told_event_by_event(kind: WireKind) -> None:
             asker = wire.asker(target_at(port))
             _, connection = await asker.connected()
             connection.send(b"GET /s HTTP/1.1\r\nHost: shop\r\n\r\n", Wanted())
+            assert await asker.next() == ("events", []), "the head is there"
             events: list[tuple[bytes, bytes, bytes]] = []
             while (told := await asker.next())[0] == "events":
                 events += told[1]
