@@ -28,7 +28,7 @@ bench: $(VENV)/.ready ## Measure this tool against every load tool that is there
 bench-captures: $(VENV)/.ready ## Measure reading and writing captures and what recording costs the proxy (minutes)
 	@$(BIN)/python -m benchmarks.captures
 
-bench-plan: $(VENV)/.ready ## Measure compiling captures of 5,000 and 20,000 exchanges
+bench-plan: $(VENV)/.ready ## Measure compiling captures of 5,000 to 50,000 exchanges, a cached plan, rendering
 	@$(BIN)/python -m benchmarks.compile_plan
 
 bench-merge: $(VENV)/.ready ## Measure what merging second-slots costs the controller, and the run file of an hour

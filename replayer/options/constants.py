@@ -21,6 +21,7 @@ def constants() -> Iterator[Constant]:
     """Generate the numbers in the order in which a run meets them."""
     yield from _of_the_load()
     yield from _of_users()
+    yield from _of_checks()
     yield from _of_the_wire()
     yield from _of_processes()
 
@@ -40,23 +41,46 @@ def _of_the_load() -> Iterator[Constant]:
 
 def _of_users() -> Iterator[Constant]:
     from replayer.pool.assignment import SAMPLED_USERS
+    from replayer.user.awaited import TIMES_RECORDED
     from replayer.user.connections import CONNECTIONS_PER_ORIGIN
-    from replayer.user.meter import KEPT_FAILURES, KEPT_STEPS
+    from replayer.user.meter import KEPT_FAILURES, KEPT_STEPS, KEPT_STEPS_PER_S
     from replayer.user.pacing import Deadlines
+    from replayer.user.recovery import SPACING_NS
+    from replayer.user.refresh import FRESH_NS
+    from replayer.user.sockets import SILENT_NS
 
     yield Constant("connections-per-origin", CONNECTIONS_PER_ORIGIN, "connections", "of one user, HTTP/1.1")
+    yield Constant("recorded-waits", TIMES_RECORDED, "times", "the recorded one a message is waited for at least")
+    yield Constant("silent-greeting", SILENT_NS / NS_PER_S, "s", "of a socket whose server spoke first when recorded")
+    yield Constant("fresh-credential", FRESH_NS / NS_PER_S, "s", "after it was got, a refusal is no expiry")
+    yield Constant("reconnect-spacing", SPACING_NS / NS_PER_MS, "ms", "at least between two attempts of one user")
     yield Constant("drain", Deadlines().drain_ns / NS_PER_S, "s", "for steps in flight, after the end")
     yield Constant("sampled-users", SAMPLED_USERS, "users", "whose steps are kept whole")
     yield Constant("kept-steps", KEPT_STEPS, "steps", "of each of them at most")
+    yield Constant("kept-steps-per-second", KEPT_STEPS_PER_S, "steps", "of all of them and one worker, at most")
     yield Constant("kept-failures", KEPT_FAILURES, "steps", "of each kind of failure and worker")
+
+
+def _of_checks() -> Iterator[Constant]:
+    from replayer.user.checks import FIRST_BUDGET_NS, LEAST_BUDGET_NS, RESERVE_NS
+    from replayer.user.pushes import CLOCK_CV, PRIVATE_AFTER, STALL_FACTOR, STALL_NS
+
+    yield Constant("parsing-at-first", FIRST_BUDGET_NS / NS_PER_MS, "ms/s", "for checks alone, in the first second")
+    yield Constant("parsing-at-least", LEAST_BUDGET_NS / NS_PER_MS, "ms/s", "for checks alone, however busy it is")
+    yield Constant("parsing-reserve", RESERVE_NS / NS_PER_MS, "ms/s", "left idle; half of the rest parses")
+    yield Constant("stall", STALL_NS / NS_PER_S, "s", "of silence at least")
+    yield Constant("stall-factor", STALL_FACTOR, "times", "the longest recorded silence at least")
+    yield Constant("clock-variation", CLOCK_CV, "ratio", "of gaps; a push that varies less has a rhythm")
+    yield Constant("private-after", PRIVATE_AFTER, "messages", "that no two sockets shared: no broadcast")
 
 
 def _of_the_wire() -> Iterator[Constant]:
     from replayer.user.answers import MAX_DECODED_BYTES
     from replayer.wire.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES
+    from replayer.wire.http2_session import MAX_IDLE_CONTROLS, STREAMS_BEFORE_SETTINGS
     from replayer.wire.outbox import MOST
     from replayer.wire.sse import MAX_EVENT_BYTES
-    from replayer.wire.websocket import CLOSE_S, MAX_UNSENT_BYTES
+    from replayer.wire.websocket import CLOSE_S, MAX_UNSENT_BYTES, TCP_END_S
 
     yield Constant("largest-head", MAX_HEAD_BYTES >> 10, "KiB", "of an answer; more is too_large")
     yield Constant("largest-body", MAX_BODY_BYTES >> 20, "MiB", "of an answer, as sent; more is too_large")
@@ -64,6 +88,11 @@ def _of_the_wire() -> Iterator[Constant]:
     yield Constant("largest-event", MAX_EVENT_BYTES >> 20, "MiB", "of an event stream; more is too_large")
     yield Constant("largest-backlog", MAX_UNSENT_BYTES >> 20, "MiB", "of a socket whose server does not read")
     yield Constant("close-timeout", CLOSE_S, "s", "for the other end of a close handshake")
+    yield Constant("tcp-end-timeout", TCP_END_S, "s", "for the server to end TCP after both close frames")
+    yield Constant(
+        "streams-before-settings", STREAMS_BEFORE_SETTINGS, "streams", "of HTTP/2, until the target allows more"
+    )
+    yield Constant("idle-controls", MAX_IDLE_CONTROLS, "frames", "of HTTP/2 in a row that answer nothing")
     yield Constant("written-together", MOST, "requests", "at most, at the end of a turn of the loop")
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from replayer.plan.records import Step, StepKind
 from replayer.user.port import Run
 
-_TIMES_RECORDED = 3
+TIMES_RECORDED = 3
 
 
 class Awaited(NamedTuple):
@@ -84,7 +84,7 @@ def patience_of(steps: Sequence[Step]) -> list[int]:
     longest: dict[tuple[int, int, bool], int] = {}
     for kind, wait_ns in waits:
         longest[kind] = max(longest.get(kind, 0), wait_ns)
-    return [_TIMES_RECORDED * longest[kind] for kind, _ in waits]
+    return [TIMES_RECORDED * longest[kind] for kind, _ in waits]
 
 
 def _awaited_kind(steps: Sequence[Step], step: Step) -> tuple[int, int, bool]:

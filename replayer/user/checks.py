@@ -21,7 +21,7 @@ LEAST_BUDGET_NS = 20_000_000
 """A worker without a moment to spare still parses for 2 % of its time: a sample of every second is checked."""
 FIRST_BUDGET_NS = 60_000_000
 """For the first second, of which nothing is known yet."""
-_RESERVE_NS = 200_000_000
+RESERVE_NS = 200_000_000
 """What a worker leaves idle for its own sake: parsing that fills the last fifth of a core makes sends late."""
 
 
@@ -45,7 +45,7 @@ class Budget:
 
     def renew(self, idle_ns: int) -> None:
         """Set the share of the next second: half of what the last one left idle beyond the reserve."""
-        self._per_s_ns = max(LEAST_BUDGET_NS, (idle_ns - _RESERVE_NS) // 2)
+        self._per_s_ns = max(LEAST_BUDGET_NS, (idle_ns - RESERVE_NS) // 2)
 
     def refill(self, elapsed_ns: int) -> None:
         """Add what ``elapsed_ns`` more of the second allow."""

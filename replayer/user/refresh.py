@@ -40,7 +40,7 @@ EXPIRED = frozenset({401, 403, 419, 440})
 EXPIRED_CODES = frozenset({1008, 3000, 3003, 4001, 4003, 4401, 4403})
 """Close codes that tell a socket's user to authenticate again. Source: IANA WebSocket registry (1008, 3000, 3003); the
 others are what applications use in the private range, RFC 6455 §7.4.2."""
-_FRESH_NS = 1_000_000_000
+FRESH_NS = 1_000_000_000
 """A credential that is refused so soon after it was got is not expired but wrong."""
 
 
@@ -140,7 +140,7 @@ class Refresher:
 
     def _is_expired(self, step: int, actual_ns: int) -> bool:
         """Tell whether the credential had worked before and was not got just now."""
-        if self._resent.get(step) == self._n_done and actual_ns - self._refreshed_ns < _FRESH_NS:
+        if self._resent.get(step) == self._n_done and actual_ns - self._refreshed_ns < FRESH_NS:
             return False
         return self._n_done > 0 or any(
             self._user.has_ended(other) and other not in self._refused for other in self._with[step] if other != step

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 GOING_AWAY = 1001
 _PLAIN = Framing.PLAIN  # Named once: see ``replayer.user.slots``.
-_SILENT_NS = 1_000_000_000
+SILENT_NS = 1_000_000_000
 """A server that spoke first in the recording, and does not in so long a life of a socket, is silent."""
 _DEAF: Hearing = {}
 """Stays empty: of sockets whose pushes nobody measures."""
@@ -482,7 +482,7 @@ class UserSocket:
     def _stop_listening(self, now_ns: int) -> None:
         """The connection is over, or about to be: no heartbeats, and what it received is added up."""
         if self._greeted_ns and self._inbox.greeting is not None:
-            if now_ns - self._greeted_ns >= _SILENT_NS:
+            if now_ns - self._greeted_ns >= SILENT_NS:
                 greeted_ns = self._greeted_ns
                 self._inbox.greeting.failed(failures.TIMEOUT_MESSAGE, greeted_ns, greeted_ns, now_ns)
             self._greeted_ns = 0
