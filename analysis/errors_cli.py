@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from pathlib import Path
 
 import click
@@ -29,6 +28,7 @@ def errors(run_dir: Path, as_json: bool) -> None:
     import json
 
     from analysis.failures import failure_reports, sentence
+    from analysis.report.following import next_after_errors
     from analysis.report.text import format_count, printable
     from analysis.run import read_run
     from captures.errors import ExitCode
@@ -47,9 +47,8 @@ def errors(run_dir: Path, as_json: bool) -> None:
         if not report["examples"]:
             click.echo("  no whole record was kept")
     if not as_json:
-        click.echo(
-            f"next: rushhour report {printable(shlex.quote(str(run_dir)))}; its report.html shows them over time"
-        )
+        following = next_after_errors(run.facts, (report["class"] for report in reports), run_dir)
+        click.echo(f"next: {printable(following, 1000)}")
     for damage in run.damage:
         _log.warning("%s", damage)
     if run.damage:

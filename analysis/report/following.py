@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from analysis.run import RunFacts
+
+_UNLIKE_RECORDED = re.compile(r"mismatch_.*|status_4\d\d|not_sent_(?:correlation_miss|producer_failed)")
+"""Classes of an answer that was not what the recording had there, and of what follows from it."""
 
 
 def next_step(summary: dict[str, Any], directory: Path) -> str:
@@ -23,3 +30,17 @@ def next_step(summary: dict[str, Any], directory: Path) -> str:
             return "a longer run (--for) or more --users leave less open"
         case _:
             return f"rushhour report {run} shows what was measured until then"
+
+
+def next_after_errors(facts: RunFacts, classes: Iterable[str], directory: Path) -> str:
+    """Return the command that explains these classes of failure best, and what it is good for.
+
+    Where the target answers otherwise than it did when it was recorded, one user at recorded speed shows where that
+    begins; where it merely fails, the report shows when.
+    """
+    if not any(map(_UNLIKE_RECORDED.fullmatch, classes)):
+        return f"rushhour report {shlex.quote(str(directory))}; its report.html shows them over time"
+    given = facts.options.get("identities")
+    users = f" --identities {shlex.quote(str(given))}" if given else ""
+    command = f"rushhour verify {shlex.quote(facts.capture.path)} --target {shlex.quote(facts.target)}{users}"
+    return f"{command} explains, step by step, where answers differ from the recorded ones"

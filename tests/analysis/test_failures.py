@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from analysis.failures import EXAMPLES, failure_reports, failures_of
+from analysis.report.following import next_after_errors
 from analysis.run import open_run
 from analysis.slots import StepRecord
 from tests.analysis.runs import FINISHED, QUOTES, a_run, a_slot, measured
@@ -73,3 +76,25 @@ def test_errors_prints_the_evidence_and_the_summary_holds_the_same(tmp_path: Pat
 def test_errors_of_what_is_no_run_is_told_and_exits_with_2(tmp_path: Path) -> None:
     done = run_rushhour("errors", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2 and "is not a run directory" in done.stderr
+
+
+VERIFY = "rushhour verify captures/golden/demo/market.rush --target https://staging.example.test"
+
+
+@pytest.mark.parametrize(
+    ("classes", "following"),
+    [
+        (["reset", "mismatch_login"], VERIFY),
+        (["not_sent_correlation_miss"], VERIFY),
+        (["status_401"], VERIFY),
+        (["status_503", "timeout_request"], "rushhour report 'a run'"),
+        ([], "rushhour report 'a run'"),
+    ],
+)
+def test_a_target_that_answers_otherwise_than_recorded_is_explained_by_a_verification(
+    classes: list[str], following: str
+) -> None:
+    said = next_after_errors(facts(), classes, Path("a run"))
+    assert said.startswith(following)
+    with_users = next_after_errors(facts(options={"identities": "my users.csv"}), classes, Path("a run"))
+    assert ("--identities 'my users.csv'" in with_users) is (following == VERIFY)
