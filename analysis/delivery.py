@@ -193,7 +193,8 @@ def _times(measure: Measure) -> Mapping[str, Any]:
 def floods(streams: Iterable[Stream], most: float) -> list[str]:
     """Say of which kinds far more came than was due."""
     return [
-        f"{stream.route}: {stream.completeness:.1f} times as many {stream.message} messages as recorded"
+        f"not representative of the recording: {stream.route}: {stream.completeness:.1f} times as many"
+        f" {stream.message} messages as recorded"
         for stream in streams
         if stream.completeness is not None and stream.completeness > most
     ]

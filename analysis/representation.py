@@ -2,7 +2,8 @@
 
 An empty feed is fast. So live means are compared with the recorded ones, by route and kind of message. Less than half:
 the figures are of another system than the recorded one, and no pass. More than twice: said as a warning, because more
-work makes nothing look faster.
+work makes nothing look faster. Event streams that began and brought nothing are a warning too: how long they were open
+is the speed's affair, and what comes meanwhile the server's.
 
 A live body may be compressed where the recorded was not, or the other way round; only what is out of range against both
 the size on the wire and the decoded size counts. Bodies that differ by less than ``SLACK_BYTES`` are alike.
@@ -10,7 +11,7 @@ the size on the wire and the decoded size counts. Bodies that differ by less tha
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -121,11 +122,24 @@ def heavier(run: Run) -> Iterator[str]:
             yield f"not representative of the recording, but heavier: {likeness}"
 
 
+def silent(run: Run) -> Iterator[str]:
+    """Say of which event streams nothing came, although they began and the recorded ones were no silence."""
+    n_opened: Counter[str] = Counter()
+    n_events: Counter[str] = Counter()
+    for (name, labels), measure in run.by_route.items():
+        if name in ("sse.connect", "sse.event"):
+            (n_opened if name == "sse.connect" else n_events)[dict(labels).get("route", "")] += measure.ok
+    for size in run.facts.sizes:
+        route = size["route"]
+        if n_opened[route] and not n_events[route] and not size["message"] and size["decoded_bytes"] >= SLACK_BYTES:
+            yield f"not representative of the recording: {route}: {n_opened[route]} event streams brought no event"
+
+
 def representation_report(run: Run) -> dict[str, Any]:
     """Return ``representation`` of the summary."""
     found = likenesses(run)
     return {
-        "is_representative": not any(likeness.is_less for likeness in found),
+        "is_representative": not any(likeness.is_less or likeness.is_more for likeness in found),
         "routes": [
             {
                 "route": likeness.route,

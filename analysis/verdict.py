@@ -19,7 +19,7 @@ from analysis.evidence import evidence_for, is_planned
 from analysis.histogram import Histogram
 from analysis.machine import NOTED_RATIO, core_wait_ratio
 from analysis.relative import evaluate_relative
-from analysis.representation import MOST, heavier, unlike
+from analysis.representation import MOST, heavier, silent, unlike
 from analysis.run import Ended, Judging, Run
 from analysis.series import GENERATOR, PUSH_LAG, Unit, n_outcomes, steps_of
 from analysis.thresholds import DEFAULT_ORIGIN, DEFAULTS, Severity, Threshold, parse_threshold
@@ -226,7 +226,7 @@ def _warnings(run: Run) -> list[str]:
         warnings.append(f"{missing} of {total.planned} steps that were due have no outcome")
     why = unmeasured(run)
     told = [f"delivery was not measured: {why}"] if why else []
-    return [*warnings, *told, *heavier(run), *floods(streams_of(run), MOST)]
+    return [*warnings, *told, *heavier(run), *silent(run), *floods(streams_of(run), MOST)]
 
 
 def _word(

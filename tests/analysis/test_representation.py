@@ -71,8 +71,31 @@ def test_a_failure_stays_a_failure() -> None:
 
 
 def test_heavier_answers_are_a_warning() -> None:
-    verdict = verdict_of(a_sized_run(90_000))
-    assert any("but heavier: GET /api/quotes: 11.25 of" in warning for warning in verdict.warnings)
+    run = a_sized_run(90_000)
+    verdict = verdict_of(run)
+    (warning,) = verdict.warnings
+    assert warning.startswith("not representative of the recording, but heavier: GET /api/quotes: 11.25 of")
+    summary = summarise(run, verdict)
+    assert summary["warnings"] == [warning]
+    assert summary["representation"]["is_representative"] is False
+
+
+@pytest.mark.parametrize(
+    ("n_events", "recorded_bytes", "is_said"), [(0, 2_000, True), (1, 2_000, False), (0, 20, False)]
+)
+def test_event_streams_that_bring_nothing_are_a_warning(n_events: int, recorded_bytes: int, is_said: bool) -> None:
+    labels = (("route", "GET /events"),)
+    size = {**SIZE, "route": "GET /events", "wire_bytes": recorded_bytes, "decoded_bytes": recorded_bytes, "items": 0.0}
+    measures = {
+        QUOTES: measured(*[20.0] * 2000),
+        ("sse.connect", labels): measured(*[5.0] * 7),
+        ("sse.event", labels): Measure(planned=n_events, ok=n_events),
+    }
+    run = a_run([a_slot(measures, counts=sessions(20))], run_facts=facts(planned=PLAN_OF_HTTP, sizes=(size,)))
+    verdict = verdict_of(run)
+    told = "not representative of the recording: GET /events: 7 event streams brought no event"
+    assert (told in verdict.warnings) is is_said
+    assert verdict.word is Word.PASS
 
 
 def test_items_tell_what_sizes_do_not() -> None:
