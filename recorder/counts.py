@@ -19,6 +19,7 @@ class Counts:
         n_lost: notices that were dropped because the writer could not keep up, or that a failing hook never made.
         n_connect_failed: connections to recorded hosts that the proxy could not make.
         n_ca_refused: handshakes in which the browser refused the proxy's CA.
+        n_tls_failed: handshakes between browser and proxy that failed for another reason.
         n_secrets, n_credentials, n_personal: values that were replaced.
         n_late: values that stand in the file in clear, because they were known as secret too late.
     """
@@ -36,6 +37,7 @@ class Counts:
     n_lost: int = 0
     n_connect_failed: int = 0
     n_ca_refused: int = 0
+    n_tls_failed: int = 0
     n_secrets: int = 0
     n_credentials: int = 0
     n_personal: int = 0

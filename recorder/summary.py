@@ -114,6 +114,9 @@ def warnings(counts: Counts) -> Iterator[str]:
         yield f"{_plural(counts.n_connect_failed, 'connection')} to recorded hosts could not be made by the proxy"
     if counts.n_ca_refused:
         yield f"the browser refused the proxy's CA {_plural(counts.n_ca_refused, 'time')}: let it trust the CA first"
+    if counts.n_tls_failed:
+        noun = _plural(counts.n_tls_failed, "TLS handshake")
+        yield f"{noun} with the proxy failed: rushhour inspect shows host and reason"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -323,6 +323,7 @@ class Translator:
         yield self._note("ca_refused", host)
 
     def _tls_failed(self, *, host: str, message: str) -> Iterator[Event]:
+        self.counts.n_tls_failed += 1
         yield self._note("tls_failed", [host, message])
 
     def _connect_failed(self, *, address: str, message: str) -> Iterator[Event]:

@@ -15,6 +15,12 @@ from captures.sessions import left_out_of
 from captures.units import NS_PER_S
 
 OVERVIEW_SCHEMA = 1
+MAX_TROUBLES = 50
+_MAX_SAID_CHARS = 300
+_TROUBLES = frozenset(
+    "ca_refused connect_failed hook_failed lost lost_notices not_redacted refused_event tls_failed".split()
+)
+"""Notes about the recording that tell of something that is missing, or that the browser could not do."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,9 +63,20 @@ class Overview:
             return 0
         return max(s.end_ns for s in self.sessions) - min(s.start_ns for s in self.sessions)
 
+    @property
+    def troubles(self) -> Counter[tuple[str, str]]:
+        """What went wrong while it was recorded: how often, by name of the note and what it says."""
+        return Counter((note.name, _said(note.value)) for note in self.notes if note.name in _TROUBLES)
+
     def total(self, name: str) -> int:
         """The sum of ``n_exchanges``, ``n_sockets`` or ``n_messages`` over all sessions."""
         return sum(getattr(session, name) for session in self.sessions)
+
+
+def _said(value: object) -> str:
+    """Return the value of a note as one text; whatever a file holds there becomes one."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    return ": ".join(map(str, parts[:8]))[:_MAX_SAID_CHARS]
 
 
 def overview_of(reader: Reader) -> Overview:
@@ -135,6 +152,10 @@ def to_document(overview: Overview) -> dict[str, Any]:
         "sessions": [_session_document(session) for session in overview.sessions],
         "origins": dict(overview.origins.most_common()),
         "left_out": left_out_of(overview.notes),
+        "troubles": [
+            {"note": name, "said": said, "count": count}
+            for (name, said), count in overview.troubles.most_common(MAX_TROUBLES)
+        ],
         "facts": facts,
     }
 

@@ -13,6 +13,7 @@ from captures.units import format_duration
 from captures.view.overview import Overview, SessionOverview, recorded_at
 
 _MAX_ORIGINS = 12
+_MAX_TROUBLES = 8
 
 
 def printable(text: object) -> str:
@@ -28,6 +29,7 @@ def render_overview(overview: Overview, console: Console) -> None:
         console.print(_sessions(overview.sessions))
         console.print()
         console.print(_origins(overview))
+    _print_troubles(overview, console)
     _print_damage(overview, console)
 
 
@@ -89,6 +91,17 @@ def _origins(overview: Overview) -> Table:
     if len(counts) > _MAX_ORIGINS:
         table.add_row(f"{len(counts) - _MAX_ORIGINS} more", str(sum(count for _, count in counts[_MAX_ORIGINS:])))
     return table
+
+
+def _print_troubles(overview: Overview, console: Console) -> None:
+    counts = overview.troubles.most_common()
+    if counts:
+        console.print(Text("\nwhile it was recorded", style="bold yellow"))
+    for (name, said), count in counts[:_MAX_TROUBLES]:
+        times = f", {count} times" if count > 1 else ""
+        console.print(Text(f"  {printable(name)}: {printable(said)}{times}"), soft_wrap=True)
+    if len(counts) > _MAX_TROUBLES:
+        console.print(Text(f"  and {len(counts) - _MAX_TROUBLES} more kinds: --json lists them", style="dim"))
 
 
 def _print_damage(overview: Overview, console: Console) -> None:

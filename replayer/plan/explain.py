@@ -263,7 +263,10 @@ def _steps(plan: Plan, script: Script, evidence: ScriptEvidence) -> Table:
         more = [f"{len(reasons) - _MAX_REASONS} more"] if len(reasons) > _MAX_REASONS else []
         waits = "; ".join(reasons[:_MAX_REASONS] + more) or "its time"
         think = format_duration(step.think_ns) if step.needs else ""
-        table.add_row(str(step.index), format_duration(step.at_ns), Text(_shown(plan, step)), Text(waits), think)
+        what = Text(_shown(plan, step))
+        if step.is_unsafe:
+            what.append(" (writes)", style="yellow")
+        table.add_row(str(step.index), format_duration(step.at_ns), what, Text(waits), think)
     return table
 
 
@@ -342,7 +345,7 @@ def _remarks(plan: Plan, script: Script, evidence: ScriptEvidence) -> Iterator[T
         ways = "; else ".join(
             " → ".join(_shown(plan, script.steps[step]) for step in chain.steps) for chain in refresh.chains
         )
-        yield Text(f"\nwhere {printable(names)} expired (401, 403): {ways}, then the step again")
+        yield Text(f"\nwhere {printable(names)} expired (401, 403 or a close code that says so): {ways}, then on")
     if script.cookies:
         names = ", ".join(cookie.name.decode("latin-1", "replace") for cookie in script.cookies)
         yield Text(f"\ncookies that no recorded response had set, kept as recorded: {printable(names)}")

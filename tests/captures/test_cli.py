@@ -73,6 +73,20 @@ def test_json_is_one_document_with_every_count(shop: Path) -> None:
     ]
 
 
+def test_what_went_wrong_while_recording_is_told_whatever_a_note_holds(tmp_path: Path) -> None:
+    path = tmp_path / "troubled.rush"
+    failed: dict[str, object] = {"name": "tls_failed", "value": ["shop.example", "no common cipher"]}
+    odd: dict[str, object] = {"name": "hook_failed", "value": {"\x1b[2J": [b"\xff", 1.5, None]}}
+    told: list[Spec] = [(EventType.NOTE, 9_000, 0, 0, note) for note in (failed, failed, odd)]
+    write(path, [*request(1, 1, 1), *told, (EventType.NOTE, 9_001, 0, 0, {"name": "ending", "value": "complete"})])
+    troubles = document_of(path)["troubles"]
+    assert isinstance(troubles, list)
+    assert troubles[0] == {"note": "tls_failed", "said": "shop.example: no common cipher", "count": 2}
+    assert [trouble["note"] for trouble in troubles] == ["tls_failed", "hook_failed"]
+    text = inspected(path).stdout
+    assert "tls_failed: shop.example: no common cipher, 2 times" in text and "\x1b" not in text
+
+
 def test_the_counts_are_those_of_the_assembled_sessions(tmp_path: Path) -> None:
     specs: list[Spec] = [connection_open(number, f"127.0.0.1:{9000 + number % 2}") for number in (1, 2, 3)]
     specs += request(5, 1, 1) + socket_open(6, 2, 2) + request(7, 3, 3, host="api.example", scheme="https", port=443)

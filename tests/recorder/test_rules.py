@@ -158,10 +158,11 @@ def test_only_the_busiest_left_out_hosts_are_listed() -> None:
 
 
 def test_the_end_tells_what_went_wrong() -> None:
-    lines = "\n".join(told(Counts(n_exchanges=1, n_lost=2, n_ca_refused=1, n_open=1), {}, "a.rush"))
+    lines = "\n".join(told(Counts(n_exchanges=1, n_lost=2, n_ca_refused=1, n_tls_failed=3, n_open=1), {}, "a.rush"))
     assert "recorded 1 exchange, 0 sockets" in lines
     assert "2 events LOST" in lines
     assert "refused the proxy's CA 1 time" in lines
+    assert "3 TLS handshakes with the proxy failed" in lines
     assert "1 still open" in lines
 
 

@@ -269,6 +269,8 @@ def test_troubles_of_the_proxy_become_notes() -> None:
         "hook_failed": ["request", "KeyError()"],
         "tls_failed": ["shop.example", "unsupported protocol"],
     }
+    counts = talk.translator.counts
+    assert (counts.n_ca_refused, counts.n_connect_failed, counts.n_tls_failed, counts.n_lost) == (1, 1, 1, 1)
 
 
 def test_text_that_is_not_unicode_is_carried_all_the_same() -> None:

@@ -76,6 +76,7 @@ def test_the_text_tells_the_same_and_shows_no_secret_whole() -> None:
         "credential: typed by a person",
         "unbound: looks minted",
         "paired by id",
+        "POST /login (writes)",
         "answered whenever it comes: ping on WS /ws, repeating id",
         "cookies that no recorded response had set, kept as recorded: theme",
         "note: a socket was open when the recording stopped",
