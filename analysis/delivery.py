@@ -18,6 +18,7 @@ from typing import Any
 from analysis.evaluate import Evidence, Outcome, Result, evaluate, no_data
 from analysis.evidence import evidence_for
 from analysis.merge import merge_measure
+from analysis.representation import UNLIKE
 from analysis.run import Run
 from analysis.series import PUSH_LAG, is_selected, latency_of
 from analysis.slots import Measure
@@ -193,8 +194,7 @@ def _times(measure: Measure) -> Mapping[str, Any]:
 def floods(streams: Iterable[Stream], most: float) -> list[str]:
     """Say of which kinds far more came than was due."""
     return [
-        f"not representative of the recording: {stream.route}: {stream.completeness:.1f} times as many"
-        f" {stream.message} messages as recorded"
+        f"{UNLIKE}: {stream.route}: {stream.completeness:.1f} times as many {stream.message} messages as recorded"
         for stream in streams
         if stream.completeness is not None and stream.completeness > most
     ]

@@ -25,6 +25,8 @@ LEAST, MOST = 0.5, 2.0
 LEAST_ANSWERS = 5
 LEAST_ITEMS = 4.0
 SLACK_BYTES = 200
+UNLIKE = "not representative of the recording"
+"""How every sentence begins that says so."""
 _UNJUDGED = frozenset({"asset"})
 
 
@@ -112,14 +114,14 @@ def unlike(run: Run) -> Iterator[str]:
     """Say which answers were too small for the figures to speak of the recorded system."""
     for likeness in likenesses(run):
         if likeness.is_less:
-            yield f"not representative of the recording: {likeness}"
+            yield f"{UNLIKE}: {likeness}"
 
 
 def heavier(run: Run) -> Iterator[str]:
     """Say which answers were far larger than recorded."""
     for likeness in likenesses(run):
         if likeness.is_more:
-            yield f"not representative of the recording, but heavier: {likeness}"
+            yield f"{UNLIKE}, but heavier: {likeness}"
 
 
 def silent(run: Run) -> Iterator[str]:
@@ -132,7 +134,7 @@ def silent(run: Run) -> Iterator[str]:
     for size in run.facts.sizes:
         route = size["route"]
         if n_opened[route] and not n_events[route] and not size["message"] and size["decoded_bytes"] >= SLACK_BYTES:
-            yield f"not representative of the recording: {route}: {n_opened[route]} event streams brought no event"
+            yield f"{UNLIKE}: {route}: {n_opened[route]} event streams brought no event"
 
 
 def representation_report(run: Run) -> dict[str, Any]:

@@ -114,6 +114,33 @@ def test_h_and_help_say_the_same_and_exit_with_0(path: tuple[str, ...], tmp_path
     assert short.stderr == long.stderr == ""
 
 
+# design §10: so they must be spelled; more may come.
+_OF_REPLAY = """--target --map --allow-target --trust-clock --scale --users --speed --max-gap --for --at-end --shape
+    --start-spread --storm --pacing --http --wire --connect-timeout --request-timeout --message-timeout --max-failures
+    --header --insecure --ca --resolve --wait --warmup --before --after --read-only --allow-writes --assets --identities
+    --identities-end --rules --workers --seed --threshold --thresholds --baseline --out --format --dry-run
+    --print-config --strict --allow-inconclusive --allow-lag --json --scenario"""
+_CHOICES = {
+    "--at-end": {"end", "restart", "repeat", "hold"},
+    "--pacing": {"think", "timeline", "asap"},
+    "--http": {"auto", "1.1", "2"},
+    "--wire": {"fast", "reference"},
+    "--assets": {"replay", "skip"},
+    "--identities-end": {"cycle", "fail"},
+}
+_MANY = {"--map", "--allow-target", "--storm", "--header", "--resolve", "--threshold", "--baseline", "--format"}
+
+
+def test_options_of_replay_are_spelled_as_others_rely_on() -> None:
+    options = {name: option for option in _command(("replay",)).params for name in option.opts}
+    assert set(_OF_REPLAY.split()) <= options.keys()
+    assert {name for name in _MANY if not options[name].multiple} == set()
+    for name, choices in _CHOICES.items():
+        kind = options[name].type
+        assert isinstance(kind, click.Choice)
+        assert set(kind.choices) == choices
+
+
 @every_command
 def test_no_host_option_has_a_short_flag_and_h_is_help_alone(path: tuple[str, ...]) -> None:
     for option in (param for param in _command(path).params if isinstance(param, click.Option)):

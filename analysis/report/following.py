@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from analysis.representation import UNLIKE
 from analysis.run import RunFacts
 
 _UNLIKE_RECORDED = re.compile(r"mismatch_.*|status_4\d\d|not_sent_(?:correlation_miss|producer_failed)")
@@ -26,6 +27,9 @@ def next_step(summary: dict[str, Any], directory: Path) -> str:
             return "the report shows when it became slow, and on which route"
         case "invalid":
             return "rushhour doctor checks this machine; fewer users, or more of a machine, make the figures count"
+        case "inconclusive" if any(reason.startswith(UNLIKE) for reason in summary["reasons"]):
+            command = _verify(summary["capture"]["path"], summary["target"], summary["options"])
+            return f"{command} explains where answers differ from the recorded ones"
         case "inconclusive":
             return "a longer run (--for) or more --users leave less open"
         case _:
@@ -40,7 +44,11 @@ def next_after_errors(facts: RunFacts, classes: Iterable[str], directory: Path) 
     """
     if not any(map(_UNLIKE_RECORDED.fullmatch, classes)):
         return f"rushhour report {shlex.quote(str(directory))}; its report.html shows them over time"
-    given = facts.options.get("identities")
-    users = f" --identities {shlex.quote(str(given))}" if given else ""
-    command = f"rushhour verify {shlex.quote(facts.capture.path)} --target {shlex.quote(facts.target)}{users}"
+    command = _verify(facts.capture.path, facts.target, facts.options)
     return f"{command} explains, step by step, where answers differ from the recorded ones"
+
+
+def _verify(capture: str, target: str, options: Mapping[str, Any]) -> str:
+    given = options.get("identities")
+    users = f" --identities {shlex.quote(str(given))}" if given else ""
+    return f"rushhour verify {shlex.quote(capture)} --target {shlex.quote(target)}{users}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from analysis.report.following import next_step
 from analysis.representation import likenesses, representation_report
 from analysis.run import Run
 from analysis.slots import Measure
@@ -62,6 +65,7 @@ def test_the_reason_says_not_representative_and_the_exit_code_is_5() -> None:
     assert summary["reasons"][0].startswith("not representative of the recording: GET /api/quotes: 0.01 of")
     assert summary["representation"]["is_representative"] is False
     assert summary["representation"]["routes"][0]["is_representative"] is False
+    assert next_step(summary, Path("run")).startswith("rushhour verify "), "a longer run would not help"
 
 
 def test_a_failure_stays_a_failure() -> None:

@@ -45,15 +45,27 @@ CONTRACT: dict[str, object] = {
     "generator": {
         "lag_ms": {"p50": NUMBER, "p99": NUMBER, "max": NUMBER},
         "loop_ms": {"p50": NUMBER, "p99": NUMBER, "max": NUMBER},
+        "pool_ms": {"count": int},
+        "connect_ms": {"count": int},
         "cpu_ratio": float,
         "core_wait_ratio": float,
         "valid": bool,
     },
     "storms": list,
     "populations": list,
+    "attendance": {
+        "step_s": int,
+        "arrivals": {"planned": list, "achieved": list},
+        "users": {"planned": list, "achieved": list},
+        "arrivals_behind": int,
+    },
     "verification": {"checked": int, "eligible": int, "mismatched": int, "by_kind": dict},
+    "representation": {"is_representative": bool, "routes": list},
+    "pushes": list,
+    "failures": list,
     "thresholds": list,
-    "baseline": {"runs": list, "comparisons": list},
+    "baseline": {"runs": list, "warnings": list, "comparisons": list},
+    "calibration": {"target": str, "files": list, "calibrated": list, "not_calibrated": list, "doubts": list},
     "dropped_origins": dict,
 }
 
