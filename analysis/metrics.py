@@ -32,6 +32,8 @@ _TIMED = {
     "ws.ready": ("ws_ready_duration_seconds", "From the 101 to the message that makes a socket ready."),
     "ws.reply": ("ws_reply_duration_seconds", "From a sent message to the one that answers it."),
     "ws.push_lag": ("ws_push_lag_seconds", "How late what the server pushes arrives, by how that is estimated."),
+    "sse.connect": ("sse_connect_duration_seconds", "From the intended start of an event stream to its head."),
+    "sse.first_event": ("sse_first_event_seconds", "From the intended start of an event stream to its first event."),
     "storm.recovery": ("storm_recovery_seconds", "From the loss of a socket in a storm until it was ready again."),
 }
 _SERVICE = ("http_service_duration_seconds", "From the real start of a request to its last byte.")
@@ -49,6 +51,8 @@ _COUNTERS = {
     "correlation_misses": ("correlation_misses_total", "Values that an answer should have carried but did not."),
     "verify_checked": ("verify_checked_total", "Answers whose inside was compared with the recording."),
 }
+
+_ENDINGS = ("completed", "failed", "cut", "retired")
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -136,6 +140,9 @@ class Metrics:
         for source, (name, says) in _GAUGES.items():
             total = sum(gauges.get(source, 0) for _, gauges in self._gauges.values())
             yield from _family(name, "gauge", says, [("", (), total)])
+        ended = sum(self._counts[f"sessions_{ending}"] for ending in _ENDINGS)
+        active = [("", (), self._counts["sessions_started"] - ended)]
+        yield from _family("sessions_active", "gauge", "Scripts begun and not over.", active)
         for source, (name, says) in _COUNTERS.items():
             yield from _family(name, "counter", says, [("", (), self._counts[source])])
         messages = [("", (("direction", way),), self._counts[f"messages_{way}"]) for way in ("in", "out")]

@@ -49,12 +49,19 @@ def test_a_slot_that_comes_twice_counts_once_and_gauges_are_the_newest_of_each_w
     assert found["rushhour_sessions_started_total"] == 6
 
 
+def test_sessions_are_active_until_they_end_in_whatever_way() -> None:
+    ways = {"sessions_completed": 3, "sessions_failed": 1, "sessions_cut": 1, "sessions_retired": 2}
+    found = exposed(a_slot(counts={"sessions_started": 9}), a_slot(second=1, counts=ways))
+    assert found["rushhour_sessions_active"] == 2
+
+
 def test_failures_mismatches_and_sockets_have_names_of_their_own() -> None:
     slot = a_slot(
         {
             QUOTES: measured(errors={"status_503": 3}, mismatches={"empty": 2}),
             CONNECT: measured(7.0),
             REPLY: measured(5.0),
+            ("sse.connect", (("route", "GET /events"),)): measured(3.0),
         },
         counts={"messages_in": 40, "messages_out": 4},
     )
@@ -64,6 +71,7 @@ def test_failures_mismatches_and_sockets_have_names_of_their_own() -> None:
     assert found['rushhour_ws_messages_total{direction="in"}'] == 40
     assert found['rushhour_ws_connect_duration_seconds_count{route="WS /ws/market"}'] == 1
     assert found['rushhour_ws_reply_duration_seconds_count{route="WS /ws/market"}'] == 1
+    assert found['rushhour_sse_connect_duration_seconds_count{route="GET /events"}'] == 1
     assert found["rushhour_generator_lag_seconds_count"] == 100
 
 
