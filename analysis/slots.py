@@ -98,6 +98,10 @@ class Broadcast(NamedTuple):
     late_us: bytes
 
 
+WORKER_CPU_MS = "worker_cpu_ms:"
+"""How the name of the count begins that says how much CPU one worker used; slots of all workers are added up."""
+
+
 @dataclass(slots=True)
 class SecondSlot:
     """What one worker measured in one second.
@@ -111,7 +115,8 @@ class SecondSlot:
             ``sessions_started``, ``sessions_completed``, ``sessions_failed``, ``sessions_cut``,
             ``sessions_retired``, ``passes_started``, ``messages_in``, ``messages_out``, ``bytes_in``,
             ``bytes_out``, ``connects``, ``stale_reconnect``, ``not_sent:<reason>``, ``correlation_misses``,
-            ``verify_eligible``, ``verify_checked``. Those of one population carry its name behind an ``@``.
+            ``verify_eligible``, ``verify_checked``, ``worker_cpu_ms:<worker>``.
+            Those of one population carry its name behind an ``@``.
         gauges: values at the end of the second: ``users_active``, ``connections_open``, ``sockets_open``,
             ``sockets_paused``, and ``memory_kib``, the most memory that the process has held.
         cpu_ns: CPU time of the worker's process in this second.

@@ -17,7 +17,7 @@ from analysis.compression import compression_notes
 from analysis.delivery import stream_reports
 from analysis.evaluate import Outcome, Result
 from analysis.failures import failure_reports
-from analysis.machine import core_wait_ratio, cpu_ratio
+from analysis.machine import core_wait_ratio, cpu_by_worker, cpu_ratio
 from analysis.pacing import server_paced_ratio
 from analysis.populations import population_reports, unachieved
 from analysis.report.text import format_value
@@ -214,6 +214,7 @@ def _generator(run: Run, verdict: Verdict) -> dict[str, Any]:
         "connect_ms": _waits_ms(run, "lag.connect"),
         "memory_kib": max((second.gauges.get("memory_kib", 0) for second in run.seconds.values()), default=0),
         "cpu_ratio": cpu_ratio(run),
+        "cpu_by_worker": [{"worker": n, "cpu_ratio": ratio} for n, ratio in cpu_by_worker(run).items()],
         "core_wait_ratio": core_wait_ratio(run),
         "valid": not verdict.invalid,
         "limit_ms": verdict.lag_limit_ms,

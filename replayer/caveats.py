@@ -24,7 +24,7 @@ def caveats(
         *_of_schemes(origins, targets),
         *(_of_proxy(target, reach) for target in dict.fromkeys(targets) if target.via >= 0),
         *(f"the address of {host} was given with --resolve" for host in pinned),
-        *_of_wire(wire),
+        *_of_wire(targets, wire),
     )
 
 
@@ -59,7 +59,8 @@ def _of_proxy(target: TargetSpec, reach: Reach) -> str:
     )
 
 
-def _of_wire(wire: WireKind) -> list[str]:
+def _of_wire(targets: Sequence[TargetSpec], wire: WireKind) -> list[str]:
     if wire is WireKind.FAST:
         return []
-    return ["the reference wire sent (--wire reference): right, but slow; its latencies are not comparable"]
+    full = ", and every TLS handshake is a full one" if any(target.scheme == "https" for target in targets) else ""
+    return [f"the reference wire sent (--wire reference): right, but slow; its latencies are not comparable{full}"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.report.markup import Html, join, tag
 from analysis.report.text import (
+    busiest,
     format_bytes,
     format_count,
     format_instant,
@@ -167,7 +168,7 @@ def method(run: Run, summary: dict[str, Any]) -> Html:
     lateness = (
         f"This machine sent {format_ms(lag['p99'])} late at p99 (at most {format_ms(lag['max'])}), its event loops "
         f"woke up {format_ms(loop['p99'])} late at p99; above {format_ms(generator['limit_ms'])} the run is invalid. "
-        f"Workers used {generator['cpu_ratio']:.0%} of a core each."
+        f"Workers used {generator['cpu_ratio']:.0%} of a core each{busiest(generator)}."
     )
     comparison = (
         "Status, media type and size of every answer are compared with the recording, the inside of "

@@ -20,6 +20,7 @@ from analysis.report.following import next_step
 from analysis.report.populations import populations_table
 from analysis.report.storms import storms_table
 from analysis.report.text import (
+    busiest,
     format_count,
     format_ms,
     format_seconds,
@@ -200,7 +201,7 @@ def _generator(generator: dict[str, Any], console: Console) -> None:
             "measurement  ",
             (word, style),
             f": sends p99 {format_ms(lag)} late, loop p99 {format_ms(loop)} late ({format_ms(generator['limit_ms'])} "
-            f"allowed), CPU {generator['cpu_ratio']:.0%} of a core per worker, waited for one "
+            f"allowed), CPU {generator['cpu_ratio']:.0%} of a core per worker{busiest(generator)}, waited for one "
             f"{generator['core_wait_ratio']:.0%} of the time",
         )
     )

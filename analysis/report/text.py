@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from captures.defuse import defused
 
@@ -108,3 +109,9 @@ def format_bytes(n_bytes: float) -> str:
 def plural(n: int, noun: str) -> str:
     """Write a count with its noun: ``1 user``, ``20 users``."""
     return f"{format_count(n)} {noun}" + ("" if n == 1 else "s")
+
+
+def busiest(generator: Mapping[str, Any]) -> str:
+    """Say how busy the busiest of several workers was, "" of one: a mean hides one that is full."""
+    ratios = [each["cpu_ratio"] for each in generator["cpu_by_worker"]]
+    return f" (the busiest {max(ratios):.0%})" if len(ratios) > 1 else ""

@@ -20,6 +20,7 @@ from weakref import ref
 import uvloop
 
 from analysis.slotcodec import slot_to_body
+from analysis.slots import WORKER_CPU_MS
 from captures.errors import ReplayError
 from captures.units import NS_PER_MS, NS_PER_S
 from replayer.load.populations import scripts_played
@@ -330,6 +331,7 @@ class Worker:
             }
             self._meter.pushes.settle(now_ns, self._run.start_ns, is_end=self._over.done())
             slot = self._meter.take_slot(self._second, gauges, cpu_ns - self._cpu_ns)
+            slot.counts[f"{WORKER_CPU_MS}{slot.worker}"] = cpu_ns // NS_PER_MS - self._cpu_ns // NS_PER_MS
             self._cpu_ns = cpu_ns
             self._link.send(Kind.SLOT, slot_to_body(slot))
             self._second += 1

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from analysis.report.text import busiest
 from analysis.run import Ended, Run, RunEnd
+from analysis.slots import WORKER_CPU_MS
 from analysis.summary import summarise
 from analysis.thresholds import DEFAULTS, in_force, parse_threshold
 from analysis.verdict import judge
@@ -48,6 +50,7 @@ CONTRACT: dict[str, object] = {
         "pool_ms": {"count": int},
         "connect_ms": {"count": int},
         "cpu_ratio": float,
+        "cpu_by_worker": list,
         "core_wait_ratio": float,
         "valid": bool,
     },
@@ -170,6 +173,18 @@ def test_cpu_is_a_share_of_a_core_per_worker() -> None:
     assert a_summary(a_run(some))["generator"]["cpu_ratio"] == 0.1
     short = RunEnd(duration_s=4.5, ended=Ended.FINISHED)
     assert a_summary(a_run(some, end=short))["generator"]["cpu_ratio"] == round(1.0 / 9, 4)
+
+
+def test_each_worker_has_a_share_of_its_own_of_the_time_it_was_there() -> None:
+    slots = [
+        a_slot(worker=worker, second=second, counts={f"{WORKER_CPU_MS}{worker}": cpu_ms})
+        for worker, cpu_ms, seconds in ((0, 900, 4), (1, 100, 2))
+        for second in range(seconds)
+    ]
+    generator = a_summary(a_run(slots))["generator"]
+    assert generator["cpu_by_worker"] == [{"worker": 0, "cpu_ratio": 0.9}, {"worker": 1, "cpu_ratio": 0.1}]
+    assert busiest(generator) == " (the busiest 90%)"
+    assert busiest(a_summary(a_run(slots[:4]))["generator"]) == ""
 
 
 def test_the_first_reason_is_the_headline() -> None:
