@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from analysis.thresholds import Op
 from captures.errors import ExitCode
 from replayer import failures
 from replayer.verify.records import Aspect, Difference, StepReport
@@ -85,8 +86,14 @@ def cause_of_summary(summary: Mapping[str, Any]) -> Finding:
 
 
 def _is_of_time(row: Mapping[str, Any]) -> bool:
-    """Tell whether a threshold is about how long something took, or how much of it came in a second."""
-    return row["unit"] in ("ms", "/s")
+    """Tell whether a threshold failed because of how long something took, or how much of it came in a second.
+
+    One whose limit is met, or that has no value, failed because what was due never came.
+    """
+    if row["unit"] not in ("ms", "/s"):
+        return False
+    value, limit = row["value"], row["limit"]
+    return limit is None or (value is not None and not Op(row["op"]).holds(value, limit))
 
 
 def _of_steps(report: Report) -> Iterator[Finding]:

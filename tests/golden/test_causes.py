@@ -87,13 +87,16 @@ def test_the_first_difference_that_is_no_consequence_decides(report: Report, cau
     assert (finding.cause if finding is not None else None) is cause
 
 
-def a_row(expr: str, outcome: str, unit: str) -> dict[str, Any]:
-    return {"expr": expr, "outcome": outcome, "unit": unit}
+def a_row(expr: str, outcome: str, unit: str, *, value: float | None, limit: float | None) -> dict[str, Any]:
+    return {"expr": expr, "outcome": outcome, "unit": unit, "op": "<", "value": value, "limit": limit}
 
 
-SLOW = a_row("http p95 < 200ms", "fail", "ms")
-WRONG = a_row("verify mismatch < 1%", "fail", "%")
-FINE = a_row("http errors < 1%", "pass", "%")
+SLOW = a_row("http p95 < 200ms", "fail", "ms", value=300.0, limit=200.0)
+SLOWER = a_row("http p95 < 1.2x baseline", "fail", "ms", value=300.0, limit=None)
+WRONG = a_row("verify mismatch < 1%", "fail", "%", value=2.0, limit=1.0)
+FINE = a_row("http errors < 1%", "pass", "%", value=0.0, limit=1.0)
+SILENT = a_row("ws.push_lag p99 < 100ms", "fail", "ms", value=None, limit=100.0)
+SPARSE = a_row("ws.push_lag p99 < 100ms", "fail", "ms", value=3.0, limit=100.0)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,10 @@ FINE = a_row("http errors < 1%", "pass", "%")
     [
         ("pass", [FINE], Cause.AS_RECORDED),
         ("fail", [SLOW, FINE], Cause.SLOWER),
+        ("fail", [SLOWER, FINE], Cause.SLOWER),
         ("fail", [SLOW, WRONG], Cause.BROKEN),
+        ("fail", [SILENT], Cause.BROKEN),
+        ("fail", [SPARSE, SLOW], Cause.BROKEN),
         ("aborted", [], Cause.BROKEN),
         ("unreachable", [], Cause.BROKEN),
         ("inconclusive", [], Cause.OPEN),
