@@ -10,6 +10,8 @@ import click
 import pytest
 
 import rushhour
+from analysis.verification import MISMATCHES
+from replayer import failures
 from tests.commands import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "captures" / "SPEC.md"])
@@ -43,3 +45,8 @@ def test_every_command_in_the_readme_exists_with_its_options(line: str) -> None:
     assert command is not None
     known = {option for param in command.params for option in param.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= known
+
+
+def test_every_class_of_failure_and_mismatch_is_explained() -> None:
+    text = (ROOT / "docs" / "wires.md").read_text(encoding="utf-8")
+    assert not [name for name in (*failures.FIXED, *MISMATCHES) if f"`{name}`" not in text]

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.fakes_server import reset
 
@@ -48,15 +52,19 @@ def server_context(
     *,
     host: str = HOST,
     expired: bool = False,
+    for_clients: bool = False,
     wants_cert: bool = False,
     alpn: tuple[str, ...] = (),
     version: ssl.TLSVersion | None = None,
 ) -> ssl.SSLContext:
-    """Return a server's context with a certificate of the authority."""
+    """Return a server's context with a certificate of the authority; ``for_clients``: made for no server at all."""
     now = datetime.datetime.now(datetime.UTC)
     past = now - datetime.timedelta(days=1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate = authority.ca.issue_cert(host, not_after=past) if expired else authority.ca.issue_cert(host)
+    if for_clients:
+        certificate = _client_certificate(authority.ca, host)
+    else:
+        certificate = authority.ca.issue_cert(host, not_after=past) if expired else authority.ca.issue_cert(host)
     certificate.configure_cert(context)
     if wants_cert:
         authority.ca.configure_trust(context)
@@ -66,6 +74,32 @@ def server_context(
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
+
+
+def _client_certificate(ca: trustme.CA, host: str) -> trustme.LeafCert:
+    """Issue a certificate for a host whose only purpose is that of a client (RFC 5280 §4.2.1.12)."""
+    signer = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=issuer.subject,
+        subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]),
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - datetime.timedelta(days=1),
+        not_valid_after=now + datetime.timedelta(days=1),
+    )
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    made = (
+        builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(usage, critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return trustme.LeafCert(secret, made.public_bytes(pem), [])
 
 
 @contextmanager

@@ -137,6 +137,7 @@ def test_every_fault_of_a_handshake_ends_in_its_class(kind: WireKind, serve: Ser
         ({"host": "other.example"}, True, failures.TLS_WRONG_HOST),
         ({"expired": True}, True, failures.TLS_EXPIRED),
         ({}, False, failures.TLS_UNKNOWN_CA),
+        ({"for_clients": True}, True, failures.TLS_CERTIFICATE),
         ({}, True, ""),
     ],
 )
