@@ -71,7 +71,7 @@ def compare(
     elif as_markdown:
         click.echo(render_comparison(to_json(compared, code)), nl=False)
     else:
-        render_compared(compared.verdict, compared.baseline.to_body(), Console(), invalid=compared.invalid)
+        render_compared(compared.verdict, compared.baseline.to_body(), Console(), doubts=compared.doubts)
         click.echo(f"next: rushhour report {shlex.quote(str(runs[-1]))}; the report shows when and on which route")
     raise SystemExit(int(code))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,6 +13,7 @@ from analysis.comparable import NamedRun, check_comparable, check_ended, check_l
 from analysis.comparison import Change, Drawn
 from analysis.gates import default_gates
 from analysis.recording import NAME, against_recording
+from analysis.representation import unlike_kinds
 from analysis.resampling import Chooser
 from analysis.run import RUN_FILE, Ended, Run, RunFacts, read_run
 from analysis.thresholds import Subject, Threshold, parse_subject
@@ -25,17 +26,31 @@ SEED = 20_110_731
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What came of runs against a baseline; ``invalid`` says which runs cannot be trusted, in sentences."""
+    """What came of runs against a baseline.
+
+    Attributes:
+        invalid: which runs cannot be trusted, in sentences.
+        unlike: which runs got far less than was recorded where the baseline did not: no faster build, an empty one.
+    """
 
     baseline: Baseline
     runs: tuple[NamedRun, ...]
     invalid: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why nothing can be said, where that is so whatever was compared."""
+        is_open = self.verdict == "inconclusive"
+        return self.invalid or (self.unlike if is_open else ())
 
     @property
     def verdict(self) -> str:
         """The outcome in one word, the worst of what decides."""
         if self.invalid:
             return "invalid"
+        if self.unlike and not self.baseline.gated(Change.REGRESSED):
+            return "inconclusive"
         for change in (Change.REGRESSED, Change.INCONCLUSIVE, Change.IMPROVED):
             if self.baseline.gated(change):
                 return str(change.value)
@@ -65,6 +80,7 @@ def to_json(compared: Compared, code: ExitCode) -> dict[str, Any]:
         "verdict": compared.verdict,
         "exit_code": int(code),
         "invalid": list(compared.invalid),
+        "unlike": list(compared.unlike),
         "warnings": baseline["warnings"],
         "runs": runs,
         "baseline": {"runs": baseline["runs"], "comparisons": baseline["comparisons"]},
@@ -134,6 +150,7 @@ def compare_directories(
         CaptureError: a run file is not one.
     """
     ours = read_runs(runs)
+    unlike: tuple[str, ...] = ()
     if is_recording(base):
         for each in ours:
             check_ended(each)
@@ -145,8 +162,15 @@ def compare_directories(
         sides = [each.run for each in theirs], [each.run for each in ours]
         found = compare_runs(*sides, make_chooser, gated=gated or default_gates(*sides), strict=strict)
         baseline = Baseline(runs=tuple(map(run_facts, theirs)), comparisons=found, warnings=tuple(warnings))
+        unlike = tuple(_unlike(ours, theirs))
     invalid = tuple(f"{each.name}: {why}" for each in ours for why in distrust(each.run))
-    return Compared(baseline=baseline, runs=tuple(ours), invalid=invalid)
+    return Compared(baseline=baseline, runs=tuple(ours), invalid=invalid, unlike=unlike)
+
+
+def _unlike(ours: Sequence[NamedRun], theirs: Sequence[NamedRun]) -> Iterator[str]:
+    known = {kind for each in theirs for kind in unlike_kinds(each.run)}
+    for each in ours:
+        yield from (f"{each.name}: {why}" for kind, why in unlike_kinds(each.run).items() if kind not in known)
 
 
 def check_baseline(base: Sequence[Path], facts: RunFacts) -> None:

@@ -112,9 +112,14 @@ def _size_ratio(size: Mapping[str, Any], live_bytes: float) -> float | None:
 
 def unlike(run: Run) -> Iterator[str]:
     """Say which answers were too small for the figures to speak of the recorded system."""
-    for likeness in likenesses(run):
-        if likeness.is_less:
-            yield f"{UNLIKE}: {likeness}"
+    yield from unlike_kinds(run).values()
+
+
+def unlike_kinds(run: Run) -> dict[tuple[str, str], str]:
+    """Return the sentences of ``unlike`` by route and kind of message."""
+    return {
+        (likeness.route, likeness.message): f"{UNLIKE}: {likeness}" for likeness in likenesses(run) if likeness.is_less
+    }
 
 
 def heavier(run: Run) -> Iterator[str]:

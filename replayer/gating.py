@@ -133,7 +133,7 @@ def _concluded(options: GateOptions, directory: Path, made: dict[str, list[Playe
     if options.as_json:
         click.echo(text)
         return int(code)
-    render_compared(compared.verdict, compared.baseline.to_body(), results, invalid=compared.invalid)
+    render_compared(compared.verdict, compared.baseline.to_body(), results, doubts=compared.doubts)
     for sentence in (*broken, *compared.baseline.warnings):
         results.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
     results.print(f"runs     {printable(directory)}", markup=False, highlight=False, soft_wrap=True)

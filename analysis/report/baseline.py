@@ -45,20 +45,20 @@ def render_comparisons(baseline: dict[str, Any], console: Console) -> None:
         console.print(Text(f"  {n_more} more were compared and decide nothing; --json has them", "dim"))
 
 
-def render_compared(verdict: str, baseline: dict[str, Any], console: Console, *, invalid: Sequence[str] = ()) -> None:
+def render_compared(verdict: str, baseline: dict[str, Any], console: Console, *, doubts: Sequence[str] = ()) -> None:
     """Print what came of runs against a baseline, the verdict first.
 
     Args:
         baseline: ``Baseline.to_body``.
-        invalid: which runs cannot be trusted, in sentences.
+        doubts: why nothing can be said whatever was compared, in sentences.
     """
     style = _STYLES.get(verdict, "bold magenta")
     gated = [each for each in baseline["comparisons"] if each["is_gated"]]
-    found = [*invalid, *(each["sentence"] for each in gated if each["outcome"] == verdict)]
+    found = [*doubts, *(each["sentence"] for each in gated if each["outcome"] == verdict)]
     usual = "nothing decides against the recording" if verdict == "shown" else "nothing was measured that decides"
     head = printable(found[0], 400) if found else usual
     console.print(Text.assemble((verdict.upper(), style), f"  {head}"), soft_wrap=True)
-    for sentence in invalid[1:]:
+    for sentence in doubts[1:]:
         console.print(Text(f"  {printable(sentence)}"), soft_wrap=True)
     render_comparisons(baseline, console)
 

@@ -70,7 +70,7 @@ def render_comparison(document: Mapping[str, Any], about: Sequence[str] = ()) ->
     """
     word = document["verdict"]
     mark = _CHANGES.get(word) or _MARKS[word]
-    said = [*document["invalid"], *about, *(f"⚠️ {warning}" for warning in document["warnings"])]
+    said = [*document["invalid"], *document["unlike"], *about, *(f"⚠️ {warning}" for warning in document["warnings"])]
     head = "\n".join([f"## {mark} Rushhour: {word.upper()}", "", *_bullets([*map(text, said)], _MOST_REASONS)])
     exits = f"{plural(len(document['runs']), 'run')}, exit code {document['exit_code']}"
     return "\n\n".join(filter(None, (head.rstrip(), _baseline(document["baseline"]), exits))) + "\n"

@@ -114,7 +114,7 @@ def test_a_hostile_baseline_stays_text_on_the_page_and_on_the_terminal() -> None
     assert "<img src=x" not in page
     assert "\x1b" not in page
     out = io.StringIO()
-    render_compared("regressed", baseline.to_body(), Console(file=out, width=80), invalid=[ATTACK, ATTACK])
+    render_compared("regressed", baseline.to_body(), Console(file=out, width=80), doubts=[ATTACK, ATTACK])
     assert "\x1b]0;" not in out.getvalue()
     assert "\u202e" not in out.getvalue()
 

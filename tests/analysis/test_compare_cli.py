@@ -47,6 +47,22 @@ def test_a_faster_build_has_improved(base: list[str], tmp_path: Path) -> None:
     assert result.output.startswith("IMPROVED")
 
 
+def test_an_empty_build_is_fast_and_no_improvement(base: list[str], tmp_path: Path) -> None:
+    of_quotes = {"wire_bytes": 900, "decoded_bytes": 900, "items": 0.0}
+    sizes = ({"route": "GET /api/quotes", "message": "", "kind": "api", **of_quotes},)
+    empty = write_side(tmp_path, "empty", range(10, 15), slower=0.4, sizes=sizes)
+    result = compared(empty, base)
+    assert result.exit_code == 5
+    assert "not representative of the recording: GET /api/quotes: 0.00 of" in result.output.splitlines()[0]
+    assert "not representative" in compared(empty, base, "--markdown").output
+    document = json.loads(compared(empty, base, "--json").stdout)
+    assert (document["verdict"], len(document["unlike"])) == ("inconclusive", 5)
+    worse = write_side(tmp_path, "worse", range(10, 15), slower=3.0, sizes=sizes)
+    assert compared(worse, base).output.startswith("REGRESSED  http p95")
+    alike = write_side(tmp_path, "alike", range(5), sizes=sizes)
+    assert compared(empty, alike).output.startswith("IMPROVED"), "both get as little: the recording is of elsewhere"
+
+
 def test_too_few_runs_say_how_many_more_would_tell(base: list[str], tmp_path: Path) -> None:
     new = [*write_side(tmp_path, "new", [10]), *write_side(tmp_path, "slow", [11], slower=1.6)]
     result = compared(new, base[:2], "--strict")
