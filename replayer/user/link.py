@@ -14,6 +14,7 @@ from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind,
 from replayer.targets import TargetSpec
 from replayer.user.awaited import patience_of
 from replayer.user.ending import AtEnd, Pace, Steady, farewells, on_time_ns, steady_of
+from replayer.user.expiry import expiry_codes
 from replayer.user.framing import RenderedParts, rendered_payload, reply_key
 from replayer.user.inbox import NEVER_RECORDED, inbox_of
 from replayer.user.labels import labels_of
@@ -54,6 +55,7 @@ class LinkedScript:
         n_needs: by step; dependents: by step, those that wait for it.
         rendered: by step: the encoded request or message, None where the kind has none.
         handshakes: by step: of CONNECT steps.
+        expiry_codes: close codes of a server that ask for a fresh credential.
         patience_ns: by step: the least time that its message is waited for.
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
         requests: by step: of REQUEST steps.
@@ -88,6 +90,7 @@ class LinkedScript:
         "drops",
         "event_gaps",
         "events",
+        "expiry_codes",
         "extractors",
         "farewells",
         "first_events",
@@ -151,6 +154,7 @@ class LinkedScript:
         self.handshakes = [self._handshake(step, added, constants) for step in script.steps]
         self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
         self.tickers = link_tickers(plan, script, meter, constants)
+        self.expiry_codes = expiry_codes(script)
         self.patience_ns = patience_of(script.steps)
         self.reply_keys = [self._reply_key(step) for step in script.steps]
         self.extractors = [step.extractors for step in script.steps]

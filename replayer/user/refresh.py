@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 EXPIRED = frozenset({401, 403, 419, 440})
 """Source: RFC 9110 §15.5.2, §15.5.4; 419 of Laravel and 440 of IIS say the same of a session."""
-EXPIRED_CODES = frozenset({1008, 3000, 3003, 4001, 4003, 4401, 4403})
-"""Close codes that tell a socket's user to authenticate again. Source: IANA WebSocket registry (1008, 3000, 3003); the
-others are what applications use in the private range, RFC 6455 §7.4.2."""
 FRESH_NS = 1_000_000_000
 """A credential that is refused so soon after it was got is not expired but wrong."""
 
@@ -128,7 +125,7 @@ class Refresher:
 
     def take_close(self, connect: int, code: int, now_ns: int) -> None:
         """A socket ended with a code that asks for a fresh credential: get one, for whoever needs it next."""
-        refresh = self._by_step.get(connect) if code in EXPIRED_CODES else None
+        refresh = self._by_step.get(connect) if code in self._user.script.expiry_codes else None
         if refresh is not None and self._running is None:
             self._begin(refresh, now_ns)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from analysis.slots import SecondSlot
+from captures.records import Peer
 from replayer.plan.compile import compile_plan
 from replayer.plan.records import Plan
+from replayer.user.expiry import EXPIRED_CODES, expiry_codes
 from replayer.user.steps import User
 from tests.fakes_captures import Tape, capture_of
 from tests.fakes_port import FakeConnection, FakePort, FakeSocket, Reply, user_of
@@ -204,3 +208,47 @@ def test_a_close_code_that_says_unauthorized_brings_a_fresh_token_for_the_next_s
     slot = user._run.meter.take_slot(0, {}, 0)
     drops = [m for key, m in slot.measures.items() if key[0] == "ws.lifetime"]
     assert sum(sum(m.errors.values()) for m in drops) == 1, "the socket was lost all the same"
+
+
+def _closed_by_server(code: int, *, gets_a_fresh_token: bool) -> Plan:
+    """A login, a socket that the server ends, a refresh, and two more sockets of the same route."""
+    tape = Tape()
+    answer = {"access_token": FIRST, "refresh_token": REFRESH}
+    tape.post("/login", send_json={"user": "a", "password": "x"}, answer_json=answer)
+    says = [(20.0, "<", {"type": "hi"})]
+    tape.socket(f"/ws?token={FIRST}", says, at_ms=100, close_ms=200, closed_by=Peer.SERVER, close_code=code)
+    if gets_a_fresh_token:
+        renewed = {"access_token": SECOND, "refresh_token": REFRESH[::-1]}
+        tape.post("/token", at_ms=400, send_json={"refresh_token": REFRESH}, answer_json=renewed)
+    token = SECOND if gets_a_fresh_token else FIRST
+    for at_ms in (600, 1800):
+        tape.socket(f"/ws?token={token}", says, at_ms=at_ms, close_ms=1000)
+    return compile_plan(capture_of(tape))
+
+
+@pytest.mark.parametrize(
+    ("code", "gets_a_fresh_token", "is_own"), [(4123, True, True), (4123, False, False), (1011, True, False)]
+)
+def test_the_code_of_an_application_is_known_by_what_its_client_did_next(
+    code: int, gets_a_fresh_token: bool, is_own: bool
+) -> None:
+    (script,) = _closed_by_server(code, gets_a_fresh_token=gets_a_fresh_token).scripts
+    assert expiry_codes(script) == (EXPIRED_CODES | {code} if is_own else EXPIRED_CODES)
+
+
+def test_the_code_of_an_application_brings_a_fresh_token_for_the_next_socket() -> None:
+    asked: list[bytes] = []
+
+    def answer(data: bytes, _connection: FakeConnection) -> Reply:
+        asked.append(data.split(b" ")[1])
+        tokens = {"access_token": f"live-{len(asked)}", "refresh_token": f"again-{len(asked)}"}
+        return Reply(body=json.dumps(tokens).encode())
+
+    port = FakePort(answer=answer)
+    _started(port, _closed_by_server(4123, gets_a_fresh_token=True))
+    port.play(until_ms=1000 + 900)
+    assert asked == [b"/login", b"/token"] and len(port.sockets) == 2
+    port.sockets[1].end(4123)
+    port.play()
+    assert asked == [b"/login", b"/token", b"/token"]
+    assert port.sockets[-1].target.endswith(b"live-3")
