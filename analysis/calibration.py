@@ -17,6 +17,7 @@ from typing import Any
 
 from analysis.comparable import NamedRun, check_ended, check_load
 from analysis.comparison import FLOOR_MS
+from analysis.delivery import is_of_absence
 from analysis.evaluate import Outcome, Result, point_of
 from analysis.evidence import by_one_estimator, evidence_for, is_planned
 from analysis.resampling import median
@@ -162,13 +163,14 @@ def calibrate(
 
 
 def _check_sound(each: NamedRun) -> None:
-    """Refuse a run that is invalid or failing; latency limits are not asked, they are what is looked for."""
+    """Refuse a run that is invalid or failing; how late things were is not asked, that is what is looked for."""
     judging = each.run.judging
     verdict = judge(each.run, thresholds_of(judging), allow_lag=judging is not None and judging.allow_lag)
     if verdict.invalid:
         raise ConfigError(f"{each.name} cannot be trusted: {verdict.invalid[0]}", "leave it out, or run it again")
     for result in verdict.results:
-        if result.outcome is Outcome.FAIL and result.threshold.subject.stat is not Stat.QUANTILE:
+        is_late = result.threshold.subject.stat is Stat.QUANTILE and not is_of_absence(result)
+        if result.outcome is Outcome.FAIL and not is_late:
             note = f" ({result.note})" if result.note else ""
             raise ConfigError(f"{each.name} is failing: {result.threshold.expr} was not met{note}", "mend that first")
 

@@ -124,6 +124,14 @@ def evaluate_delivery(run: Run, threshold: Threshold, *, strict: bool) -> Result
     return worst
 
 
+def is_of_absence(result: Result) -> bool:
+    """Tell whether a limit failed because messages that were due never came: it has no value, or one that meets it."""
+    limit = result.threshold.limit
+    if result.outcome is not Outcome.FAIL or limit.factor is not None:
+        return False
+    return result.value is None or result.threshold.op.holds(result.value, limit.value)
+
+
 def _is_silent(stream: Stream) -> bool:
     return stream.due >= LEAST_DUE and not stream.received
 

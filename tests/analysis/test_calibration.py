@@ -15,6 +15,7 @@ from analysis.comparable import NamedRun
 from analysis.evaluate import evaluate
 from analysis.evidence import evidence_for
 from analysis.run import Ended, Judging, Run, RunEnd
+from analysis.slots import Measure
 from analysis.thresholds import Origin, in_force, parse_subject, parse_threshold
 from captures.errors import ConfigError
 from tests.analysis.noisy import noisy_run, write_noisy, write_side
@@ -84,7 +85,17 @@ def failing(run: Run) -> Run:
     return run
 
 
+def silent(run: Run) -> Run:
+    due = ("ws.completeness", (("message", "quote"), ("route", "WS /feed")))
+    run.by_route[due] = Measure(ok=1, due_milli=100_000)
+    return run
+
+
 REFUSED = {
+    "silent": (
+        [even_run(20.0), silent(even_run(20.0))],
+        "runs/2 is failing: ws.push_lag p99 < 100ms was not met (1 of",
+    ),
     "one run": ([even_run(20.0)], "one run shows no noise"),
     "invalid": ([even_run(20.0), late(even_run(20.0))], "runs/2 cannot be trusted: this machine was late"),
     "failing": ([even_run(20.0), failing(even_run(20.0))], "runs/2 is failing: session complete >= 99%"),
