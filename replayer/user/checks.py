@@ -14,7 +14,7 @@ from analysis.verification import CONTENT_TYPE, LOGIN, NO_BODY, SIZE, STATUS
 from captures.units import NS_PER_S
 from replayer.plan.records import Expectation
 from replayer.plan.sizes import items_of
-from replayer.user.inspection import Inspection, is_login_page, unparsed
+from replayer.user.inspection import Finding, Inspection, is_login_page, unparsed
 from replayer.user.slots import Answer
 
 LEAST_BUDGET_NS = 20_000_000
@@ -74,19 +74,25 @@ class Budget:
 
 
 def inspected(measure: Measure, inspection: Inspection, answer: Answer) -> str:
-    """Return the mismatch of a body that is parsed now, or ""; ``measure`` counts what a rule only warns of."""
+    """Return the mismatch of a body, or ""; ``measure`` counts its items and what a rule only warns of."""
+    text = answer.text()
+    found = inspection.known(text, answer.framing)
+    if found is None:
+        found = inspection.remember(text, answer.framing, _looked_into(inspection, answer, text))
+    measure.items += found.n_items
+    if found.warned:
+        measure.warnings[found.warned] = measure.warnings.get(found.warned, 0) + 1
+    return found.mismatch
+
+
+def _looked_into(inspection: Inspection, answer: Answer, text: bytes) -> Finding:
     try:
         document = answer.json()
     except (ValueError, RecursionError) as exc:
-        return unparsed(answer.text(), exc)
-    measure.items += items_of(document)
-    n_bytes = len(answer.text())
-    mismatch = inspection.mismatch(document) if n_bytes <= inspection.max_bytes else SIZE
-    if not mismatch and inspection.has_warnings:
-        warned = inspection.warning(document, n_bytes)
-        if warned:
-            measure.warnings[warned] = measure.warnings.get(warned, 0) + 1
-    return mismatch
+        return Finding(unparsed(text, exc))
+    mismatch = inspection.mismatch(document) if len(text) <= inspection.max_bytes else SIZE
+    warned = inspection.warning(document, len(text)) if not mismatch and inspection.has_warnings else ""
+    return Finding(mismatch, warned, items_of(document))
 
 
 def check_head(expectation: Expectation, status: int, content_type: bytes) -> str:

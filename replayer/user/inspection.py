@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from analysis.verification import EMPTY, ERROR, ITEMS, JSON, KIND, LOGIN, REQUIRED, SIZE, TRUNCATED
+from captures.envelopes import Framing
 from replayer.plan.expectations import ABSENT, NOT_APPLICABLE, at, carries_error, kind_of
 from replayer.plan.records import Demand, Expectation, JsonKind, JsonPath
 from replayer.user.slots import Answer
 
 _SEARCHED_BYTES = 65_536
+_KEPT_BYTES = 65_536
+"""Of each of two bodies that an inspection keeps: sockets hear one broadcast while others hear the next."""
 _NULL = JsonKind.NULL.value
 _PLAIN = _NULL | JsonKind.BOOLEAN.value | JsonKind.NUMBER.value | JsonKind.STRING.value
 
@@ -32,15 +35,26 @@ class _Place:
         self.keys: dict[str | int, _Place] = {}
 
 
+class Finding(NamedTuple):
+    """What an inspection found: a mismatch or "", what a rule only warns of or "", and the items of arrays."""
+
+    mismatch: str
+    warned: str = ""
+    n_items: int = 0
+
+
 class Inspection:
     """What an expectation says about the inside of a JSON document.
+
+    A broadcast reaches every socket with the same bytes, and a polled endpoint answers many users alike: what was found
+    in the latest bodies is kept, and equal bytes are not parsed again.
 
     Attributes:
         max_bytes: of the decoded body, which is known only now where it came encoded.
         has_warnings: a rules file demands something that is only warned of.
     """
 
-    __slots__ = ("_demands", "_may_err", "_root", "_warned", "has_warnings", "max_bytes")
+    __slots__ = ("_demands", "_may_err", "_root", "_seen", "_warned", "has_warnings", "max_bytes")
 
     def __init__(self, expectation: Expectation) -> None:
         self._root = _Place()
@@ -55,12 +69,26 @@ class Inspection:
         self._warned = tuple(demand for demand in expectation.demands if demand.is_warning)
         self.max_bytes = expectation.max_bytes
         self.has_warnings = bool(self._warned)
+        self._seen: tuple[tuple[bytes, Framing, Finding], ...] = ()
 
     def _placed(self, path: JsonPath) -> _Place:
         place = self._root
         for key in path:
             place = place.keys.setdefault(key, _Place())
         return place
+
+    def known(self, text: bytes, framing: Framing) -> Finding | None:
+        """Return what was found in one of the latest bodies, None in another."""
+        for seen, its_framing, finding in self._seen:
+            if seen == text and its_framing is framing:
+                return finding
+        return None
+
+    def remember(self, text: bytes, framing: Framing, finding: Finding) -> Finding:
+        """Keep what was found in a body that is not large, instead of the one before the latest; return it."""
+        if 0 < len(text) <= _KEPT_BYTES:
+            self._seen = ((text, framing, finding), *self._seen[:1])
+        return finding
 
     def mismatch(self, document: Any) -> str:
         """Return what is wrong with a document, or ""; errors first, because all else follows from them."""

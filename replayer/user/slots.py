@@ -131,6 +131,11 @@ class Answer:
         self._json: Any = _ABSENT
         self._text: bytes | None = None
 
+    @property
+    def framing(self) -> Framing:
+        """What a message is wrapped in."""
+        return self._framing
+
     def text(self) -> bytes:
         """Return the decoded body, b"" where it cannot be decoded."""
         try:

@@ -9,10 +9,12 @@ import pytest
 
 from analysis.slots import Measure
 from analysis.verification import MISMATCHES, PARSED_KINDS
+from captures.envelopes import Framing
 from replayer.plan.expectations import Learner
 from replayer.plan.records import Demand, Expectation
+from replayer.plan.sizes import items_of
 from replayer.user.checks import Budget, inspected
-from replayer.user.inspection import inspection_of, is_login_page
+from replayer.user.inspection import Inspection, inspection_of, is_login_page
 from replayer.user.slots import Answer
 
 QUOTES = {"tick": 7, "name": None, "quotes": [{"symbol": "KIT", "last": 12.5}], "page": {"next": 2}, "tags": []}
@@ -120,3 +122,31 @@ def test_a_login_page_instead_of_data_is_told_from_other_pages() -> None:
 
 def test_kinds_that_need_parsing_are_among_all_kinds() -> None:
     assert set(MISMATCHES) > PARSED_KINDS
+
+
+class _Counted(Answer):
+    """An answer that counts how often it is parsed."""
+
+    n_parsed = 0
+
+    def json(self) -> Any:
+        type(self).n_parsed += 1
+        return super().json()
+
+
+def test_a_broadcast_is_parsed_once_for_all_sockets_and_judged_for_each() -> None:
+    inspection, measure = Inspection(_learned()), Measure()
+    bodies = [b'{"tick": 7}', json.dumps(QUOTES).encode()]
+    found = [inspected(measure, inspection, _Counted((), (), lambda: body)) for _ in range(50) for body in bodies]  # noqa: B023
+    assert _Counted.n_parsed == 2
+    assert found[::2] == [found[0]] * 50 and found[0] != ""
+    assert set(found[1::2]) == {""}
+    once = Measure()
+    inspected(once, Inspection(_learned()), Answer((), (), lambda: bodies[1]))
+    assert measure.items == 50 * (once.items + items_of(json.loads(bodies[0])))
+
+
+def test_equal_bytes_in_another_wrapping_are_another_message() -> None:
+    inspection, body = Inspection(_learned()), json.dumps(QUOTES).encode()
+    assert inspected(Measure(), inspection, Answer((), (), lambda: body)) == ""
+    assert inspected(Measure(), inspection, Answer((), (), lambda: body, Framing.STOMP)) != ""
