@@ -142,7 +142,8 @@ def _reasons_of_end(run: Run, verdict: Verdict) -> list[str]:
     if verdict.word is Word.INTERRUPTED:
         return [f"stopped by hand after {run.duration_s:.1f} s; the figures are of what ran"]
     if verdict.word is Word.ABORTED:
-        return [f"aborted after {run.duration_s:.1f} s"]
+        told = [note for note in (run.end.notes if run.end is not None else ()) if note.startswith("aborted")]
+        return told[:1] or [f"aborted after {run.duration_s:.1f} s"]
     if verdict.word is Word.UNREACHABLE:
         return [f"nobody accepted connections at {run.facts.target}"]
     return []

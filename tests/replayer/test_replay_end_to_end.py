@@ -75,6 +75,21 @@ def test_fault_of_the_target_fails_the_run_and_names_the_threshold(
     assert outcome_of(summary, failing) == "fail"
 
 
+def test_a_threshold_that_aborts_ends_the_run_long_before_its_time(tmp_path: Path) -> None:
+    with running_target(Settings(faults=Faults(latency_ns=60_000_000))) as target:
+        aborting = ("--threshold", "http p95 < 20ms; abort; after 1s; min_samples 20")
+        code, summary = replayed(
+            target.url, tmp_path / "run", "--users", "10", "--speed", "5", "--for", "60s", *aborting
+        )
+    assert (code, summary["verdict"]) == (3, "aborted")
+    assert "http p95 < 20ms" in summary["reasons"][0]
+    assert summary["duration_s"] < 60
+    totals = summary["totals"]
+    assert totals["planned"] == totals["ok"] + totals["failed"] + totals["mismatched"] + sum(
+        totals["not_sent"].values()
+    )
+
+
 def test_empty_feed_is_fast_and_no_pass(tmp_path: Path) -> None:
     with running_target(Settings(feed=Feed.EMPTY)) as target:
         code, summary = replayed(target.url, tmp_path / "run", "--users", "2", "--speed", "10")
