@@ -69,7 +69,8 @@ def versions() -> dict[str, str]:
         path = find(name)
         if path:
             said = subprocess.run([path, *command[1:]], capture_output=True, text=True, check=False)
-            found[name] = (said.stdout or said.stderr).strip().splitlines()[0][:60]
+            # Where it lies is nobody's business.
+            found[name] = (said.stdout or said.stderr).strip().splitlines()[0].partition(" from ")[0][:60]
     if find("hey"):
         found["hey"] = "Debian's"
     return found
