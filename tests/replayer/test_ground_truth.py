@@ -106,7 +106,8 @@ def test_a_generator_that_stands_still_is_invalid_and_no_slow_target(
         )
     assert (code, summary["verdict"]) == (4, "invalid"), told
     assert any("event loops woke up" in reason for reason in summary["generator"]["invalid"])
-    assert summary["generator"]["loop_ms"]["max"] >= 0.8 * held_ms
+    # A heartbeat of 10 ms sees of a pause what lies behind the beat that was due in it.
+    assert summary["generator"]["loop_ms"]["max"] >= 0.9 * (held_ms - 10)
 
 
 # Pushes.
