@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.slots import SecondSlot
 from captures.records import Origin
 from replayer.plan.records import MessageKind, Plan, Route, RouteKind, Script, Slot, SocketScript, Step
 from replayer.targets import TargetSpec
@@ -279,3 +280,11 @@ def user_of(plan: Plan, port: FakePort, *, pacing: Pacing = Pacing.THINK, speed:
         at_end=options.get("at_end", AtEnd.END),
     )
     return User(0, script, run, options.get("inputs", {}), is_sampled=True)
+
+
+def played(plan: Plan, port: FakePort, **options: Any) -> SecondSlot:
+    """Play a plan to its end and return what was measured."""
+    user = user_of(plan, port, **options)
+    user.start(port.clock_ns)
+    port.play()
+    return user._run.meter.take_slot(0, {}, 0)
