@@ -17,6 +17,7 @@ from replayer.pool.controller import Controller, Ending, Patience, Phase
 from replayer.pool.executors.executor import Executor
 from replayer.pool.hooks import Hooks
 from replayer.pool.onloss import OnLoss
+from replayer.pool.priority import giving_way
 
 TURN_S = 0.2
 """Longest pause between two turns of the loop: what the live view needs."""
@@ -115,7 +116,8 @@ def run_workers(
             if controller.phase is Phase.PREPARED:
                 on_ready(tuple(controller.notes))
                 controller.go(now_ns=time.monotonic_ns())
-                _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
+                with giving_way():
+                    _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
             end_ns = time.monotonic_ns()
             executor.close(_CLOSE_GRACE_S)
     except BaseException:
