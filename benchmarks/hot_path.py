@@ -57,6 +57,8 @@ from replayer.wire.tally import Tally
 ROUNDS = 25
 EXCHANGES = 2_000
 _SOCKETS = 1_000
+_LONG, _CROWD, _STRETCH = 10_000, 50, 160
+"""Requests of a script, its users, and requests of each in one round."""
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Tue, 24 Nov 2026 03:44:18 GMT\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n"
@@ -297,8 +299,37 @@ def correlated(rounds: int) -> float:
         return whole_user(path, [token, *[_answer()] * 3], rounds)
 
 
+def side_by_side(rounds: int) -> float:
+    """As ``plain``, by 50 users who are at different places of a long script; the smallest over some thousand."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "polling.rush"
+        recordings.polling(path, _LONG)
+        port = NoWorker()
+        run, script = _run_of(compile_plan(load_capture(path)), port)
+    users = [User(number, script, run, {}, is_sampled=False) for number in range(_CROWD)]
+    for user in users:
+        user.start(time.monotonic_ns())
+    while len(port.connections) < _CROWD:
+        due_ns, _, call, argument = heapq.heappop(port.heap)
+        call(argument, due_ns)
+    answer, best_ns = _answer(), 1e9
+    for place, connection in enumerate(port.connections):
+        for _ in range(place * _LONG // (2 * _CROWD)):
+            connection.data_received(answer)
+            port.outbox.flush()
+    for _ in range(rounds):
+        started_ns = time.perf_counter_ns()
+        for _ in range(_STRETCH):
+            for connection in port.connections:
+                connection.data_received(answer)
+            port.outbox.flush()
+        best_ns = min(best_ns, (time.perf_counter_ns() - started_ns) / (_STRETCH * _CROWD))
+    return best_ns
+
+
 _USERS = {
     "a request of a whole user": plain,
+    "the same, 50 users side by side in a script of 10,000 requests": side_by_side,
     "the same, 3 slots and 1 extraction per 4 requests": correlated,
 }
 
@@ -323,6 +354,8 @@ def main(*, counts: bool) -> None:
     """Measure and print."""
     if counts:
         for what, user in _USERS.items():
+            if user is side_by_side:
+                continue  # It does the same work; what differs is where the memory is.
             click.echo(f"{instructions(user):8,.0f} instructions  {what}")
         return
     rows = {what: user(ROUNDS) for what, user in _USERS.items()} | parts() | messages()

@@ -24,6 +24,7 @@ from captures.units import NS_PER_MS
 
 KNOWN_DELAY_MS = 20.0
 FLAT = (10, 100, 1_000, 10_000)
+LAG_USERS = 500
 _FEW, _MANY = 100, 2_100
 _START_EXCHANGES = 10_000
 
@@ -60,7 +61,7 @@ def figures(ground: Ground, directory: Path) -> list[Figure]:
         ),
         Figure(
             "lag",
-            "open arrivals at half of what the closed loop reached just before",
+            f"{LAG_USERS} users on a timeline, at half of what the same users reached in a closed loop just before",
             (
                 Row(key="p99", what="send lag p99 at half of capacity", unit="ms", must=2, aim=1.5),
                 Row(key="p50", what="send lag p50", unit="ms"),
@@ -76,6 +77,7 @@ def figures(ground: Ground, directory: Path) -> list[Figure]:
             (
                 Row(key="p50", what="error of p50 against a known delay of 20 ms", unit="ms", must=1, aim=0.5),
                 Row(key="p99", what="error of p99 against a known delay of 20 ms", unit="ms", must=1, aim=0.5),
+                Row(key="server", what="how late the server's own answers were, p99", unit="ms"),
             ),
             partial(_delay, directory),
         ),
@@ -146,10 +148,10 @@ def _workers(ground: Ground, directory: Path) -> dict[str, float]:
 
 
 def _lag(ground: Ground, directory: Path) -> dict[str, float]:
-    closed = _closed(ground, directory, "--for", "2s", "--workers", "1")
+    closed = _closed(ground, directory, "--for", "4s", "--workers", "1", users=LAG_USERS)
     half_per_s = closed["totals"]["ok"] / closed["duration_s"] / 2
-    gap_ms = 20
-    paced = _recorded(directory, 250, gap_ms)
+    gap_ms = round(LAG_USERS / half_per_s * 1000)
+    paced = _recorded(directory, 5_000 // gap_ms, gap_ms)
     flags = ("--users", str(round(half_per_s * gap_ms / 1000)), "--workers", "1", "--start-spread", "1s")
     summary = _replay(directory, paced, f"http://{HOST}:{ground.plain}", *flags)
     generator = summary["generator"]
@@ -158,26 +160,28 @@ def _lag(ground: Ground, directory: Path) -> dict[str, float]:
 
 def _delay(directory: Path) -> dict[str, float]:
     capture = _recorded(directory, 100, 50)
-    with _delaying_server() as port:
+    with _delaying_server() as (port, server):
         summary = _replay(directory, capture, f"http://{HOST}:{port}", "--users", "20", "--workers", "1")
+    assert server.stdout is not None
     whole = next(e for e in summary["series"] if e["name"] == "http" and not e["labels"])
-    return {name: abs(whole["latency_ms"][name] - KNOWN_DELAY_MS) for name in ("p50", "p99")}
+    errors = {name: abs(whole["latency_ms"][name] - KNOWN_DELAY_MS) for name in ("p50", "p99")}
+    return {**errors, "server": float(server.stdout.read())}
 
 
 @contextlib.contextmanager
-def _delaying_server() -> Iterator[int]:
-    """Answers every request exactly 20 ms after it came, in a process of its own on the servers' core."""
+def _delaying_server() -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """Answers every request exactly 20 ms after it came, on the servers' core; says at the end how late it was."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.peers.delay_server", str(port)]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
                 break
             threading.Event().wait(0.05)
-        yield port
+        yield port, process
     finally:
         process.terminate()
         process.wait(10)
@@ -205,9 +209,7 @@ def _flat(ground: Ground, directory: Path) -> dict[str, float]:
     costs = {}
     for users in FLAT:
         if users < hard - 500:
-            summary = _closed(
-                ground, directory, "--for", "8s" if users > 1_000 else "3s", "--workers", "1", users=users
-            )
+            summary = _closed(ground, directory, "--for", "8s", "--workers", "1", users=users)
             costs[str(users)] = _cpu_us_per_request(summary)
     return {**costs, "spread": max(costs.values()) / min(costs.values())}
 
