@@ -56,7 +56,7 @@ class FakeConnection:
         self.is_busy = self.is_watched = self.closed = False
         self.is_alive = True
         self.is_retry = self.keeps_alive = False
-        self.n_sent = self.deadline_ns = self.intended_ns = self.actual_ns = self.body_bytes = 0
+        self.n_sent = self.deadline_ns = self.index = self.intended_ns = self.actual_ns = self.body_bytes = 0
         self.has_answer_bytes = False
         self.head = NO_HEAD
         self.events: EventReader | None = None

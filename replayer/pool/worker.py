@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.010
 """How often the loop shows that it is alive; what it is late by is ``generator.loop`` (hot_path: a stalled loop would
 otherwise hide as service time)."""
-_GC_THRESHOLDS = (10_000, 1 << 30, 1 << 30)
-"""Only what is young is looked through, at less than a millisecond a time: a pass over all users and their scripts
+_GC_THRESHOLDS = (2_000, 1 << 30, 1 << 30)
+"""Only what is young is looked through, at a third of a millisecond a time: a pass over all users and their scripts
 takes 100 ms and more, in which nothing is sent. Users leave no cycles behind (``User._end``)."""
 FAREWELL_S = 5.0
 """How long the last words may take to reach the controller."""
@@ -85,7 +85,8 @@ class Worker:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, seat: Seat = User) -> None:
         self._loop = loop
         self._seat = seat
-        self._timers = Timers(loop)
+        self._timers = Timers(loop, self._write_due)
+        self.call_at = self._timers.call_at  # Of the port, without a call between.
         self._assigned: asyncio.Future[Assignment] = loop.create_future()
         self._granted: asyncio.Future[int] = loop.create_future()
         self._over: asyncio.Future[None] = loop.create_future()
@@ -287,7 +288,7 @@ class Worker:
     async def _close(self) -> None:
         if self._has_begun:
             self._crowd.cut()
-        self._timers.clear()
+        self._timers.close()
         if self._granted.done():
             self._heartbeat.cancel()
         if self._assigned.done():
@@ -336,6 +337,12 @@ class Worker:
             self._link.send(Kind.SLOT, slot_to_body(slot))
             self._second += 1
 
+    def _write_due(self) -> None:
+        """Write what the timers set off, and take how late that was."""
+        if self._has_begun:
+            self._wire.flush()
+            self._meter.due_written(time.monotonic_ns())
+
     def _beat(self) -> None:
         now_ns = time.monotonic_ns()
         late_ns = now_ns - self._heartbeat_ns - int(HEARTBEAT_S * NS_PER_S)
@@ -365,9 +372,6 @@ class Worker:
 
     def may_send(self, now_ns: int) -> bool:
         return now_ns <= self._lease_until_ns or not self._lease_has_run_out(now_ns)
-
-    def call_at(self, due_ns: int, call: Callable[[Any, int], None], argument: Any) -> None:
-        self._timers.call_at(due_ns, call, argument)
 
     def dial(self, owner: Any, origin: int, on_failed: Callable[[str], None]) -> None:
         self._meter.count("connects")

@@ -25,6 +25,7 @@ CONNECTIONS_PER_ORIGIN = 6
 class Waiting(NamedTuple):
     """A request that waits for a connection since ``since_ns``; ``actual_ns`` is 0, or when it was first sent."""
 
+    step: int
     request: LinkedRequest
     intended_ns: int
     data: bytes
@@ -53,11 +54,9 @@ class Requester(Protocol):
     def finish(self, step: int, end_ns: int) -> None:
         """The request has ended with a response."""
 
-    def take_events(
-        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
-    ) -> None:
-        """An event stream that is still open brought so much, nothing at first; ``times``: when its request was to
-        start, and started."""
+    def take_events(self, index: int, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> None:
+        """The event stream of a step, still open, brought so much, nothing at first; ``times``: when its request was
+        to start, and started."""
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         """The request has ended without one."""
@@ -86,15 +85,15 @@ class OriginConnections:
         """Whose connections these are."""
         return self._user.number
 
-    def submit(self, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
-        """Send a rendered request as soon as a connection is free."""
+    def submit(self, index: int, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
+        """Send the rendered request of a step as soon as a connection is free."""
         idle = self._idle
         while idle:
             connection = idle.pop()
             if connection.is_alive:
-                self._send(connection, request, intended_ns, data, 0)
+                self._send(connection, index, request, intended_ns, data, 0)
                 return
-        self._waiting.append(Waiting(request, intended_ns, data, self._run.clock()))
+        self._waiting.append(Waiting(index, request, intended_ns, data, self._run.clock()))
         self._dial_if_needed()
 
     def close(self) -> None:
@@ -117,8 +116,8 @@ class OriginConnections:
         user = self._user
         if user.is_over:
             return
-        request: LinkedRequest = connection.request
-        user.take_answer(request, connection, end_ns)
+        index = connection.index  # Subtle: before the connection carries what waits for it.
+        user.take_answer(connection.request, connection, end_ns)
         if not (connection.keeps_alive and connection.is_alive):
             self._open.discard(connection)
             connection.close()
@@ -127,12 +126,12 @@ class OriginConnections:
             self._release(connection)
         else:
             self._idle.append(connection)
-        user.finish(request.index, end_ns)
+        user.finish(index, end_ns)
 
     def events_received(self, connection: Connection, events: Sequence[ServerEvent], end_ns: int) -> None:
         if not self._user.is_over:
             times = connection.intended_ns, connection.actual_ns
-            self._user.take_events(connection.request, events, times, end_ns)
+            self._user.take_events(connection.index, events, times, end_ns)
 
     def request_failed(self, connection: Connection, failure: str, end_ns: int) -> None:
         self._open.discard(connection)
@@ -143,11 +142,11 @@ class OriginConnections:
         if self._is_stale(connection, failure, request):
             self._run.meter.count("stale_reconnect")
             data = request.rendered.render(self._user.memory.values)
-            self._waiting.appendleft(Waiting(request, intended_ns, data, end_ns, actual_ns))
+            self._waiting.appendleft(Waiting(connection.index, request, intended_ns, data, end_ns, actual_ns))
             self._dial_if_needed()
             return
         self._dial_if_needed()
-        self._user.fail(request.index, failure, intended_ns, actual_ns, end_ns)
+        self._user.fail(connection.index, failure, intended_ns, actual_ns, end_ns)
 
     def connection_closed(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -162,7 +161,7 @@ class OriginConnections:
         self._dial_if_needed()
         now_ns = self._run.port.now_ns()
         intended_ns = given_up.intended_ns
-        self._user.fail(given_up.request.index, failure, intended_ns, given_up.actual_ns or intended_ns, now_ns)
+        self._user.fail(given_up.step, failure, intended_ns, given_up.actual_ns or intended_ns, now_ns)
 
     def _dial_if_needed(self) -> None:
         if len(self._waiting) > self._n_dialing and len(self._open) + self._n_dialing < CONNECTIONS_PER_ORIGIN:
@@ -181,25 +180,32 @@ class OriginConnections:
 
     def _release(self, connection: Connection) -> None:
         if self._waiting:
-            request, intended_ns, data, since_ns, actual_ns = self._waiting.popleft()
+            index, request, intended_ns, data, since_ns, actual_ns = self._waiting.popleft()
             self._run.meter.waited(since_ns, self._run.clock(), self._dialed_ns if not connection.n_sent else 0)
-            self._send(connection, request, intended_ns, data, actual_ns)
+            self._send(connection, index, request, intended_ns, data, actual_ns)
         else:
             self._idle.append(connection)
 
     def _send(
-        self, connection: Connection, request: LinkedRequest, intended_ns: int, data: bytes, first_ns: int
+        self,
+        connection: Connection,
+        index: int,
+        request: LinkedRequest,
+        intended_ns: int,
+        data: bytes,
+        first_ns: int,
     ) -> None:
         """Send a request; ``first_ns`` is 0, or when it was sent before. No keywords: they cost a tenth of a send."""
         run = self._run
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
+        connection.index = index
         connection.intended_ns = intended_ns
         connection.actual_ns = actual_ns
         connection.is_retry = first_ns != 0
         if request.is_kept_open:
-            connection.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
+            connection.deadline_ns = actual_ns + self._user.open_for_ns(index)
         else:
             connection.deadline_ns = actual_ns + run.request_ns
         connection.send(data, request)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replayer.load.schedule import played_duration_ns, retime, timing_of
-from replayer.plan.records import Codec, Plan, Script, SlotKind, Step, StepKind, Template
+from replayer.plan.records import Codec, Plan, RequestTemplate, Script, SlotKind, Step, StepKind, Template
 from replayer.targets import TargetSpec
 from replayer.user.awaited import patience_of
 from replayer.user.ending import AtEnd, Pace, Steady, farewells, on_time_ns, steady_of
@@ -58,7 +58,7 @@ class LinkedScript:
         expiry_codes: close codes of a server that ask for a fresh credential.
         patience_ns: by step: the least time that its message is waited for.
         reply_keys: by SEND step with a static payload and a reply: the value its answer will carry.
-        requests: by step: of REQUEST steps.
+        requests: by step: of REQUEST steps; steps that ask for the same share one.
         extractors: by step.
         stream_connects, events, event_gaps, first_events: by step: where the opening of a stream is counted, its
             events, the times between them, and that of the first.
@@ -150,7 +150,8 @@ class LinkedScript:
         if at_end is AtEnd.REPEAT:
             self.steady = steady_of(script, ideal_ns=self.ideal_ns, needs=needs, played_ns=played_ns)
         constants = _constants(script, targets)
-        self.rendered = [self._render(step, targets, added, constants) for step in script.steps]
+        known: dict[tuple[int, RequestTemplate], Rendered | RenderedHttp2] = {}
+        self.rendered = [self._render(step, targets, added, constants, known) for step in script.steps]
         self.handshakes = [self._handshake(step, added, constants) for step in script.steps]
         self.cookies = [(c.name, Rendered(link_template(c.value, constants))) for c in script.cookies]
         self.tickers = link_tickers(plan, script, meter, constants)
@@ -165,12 +166,7 @@ class LinkedScript:
         self.events = [_stream_recorder(plan, step, meter, "sse.event") for step in script.steps]
         self.first_events = [_stream_recorder(plan, step, meter, "sse.first_event") for step in script.steps]
         self.event_gaps = [_stream_recorder(plan, step, meter, "sse.gap") for step in script.steps]
-        self.requests = [
-            LinkedRequest(step, rendered, recorder)
-            if isinstance(rendered, Rendered | RenderedHttp2) and step.request
-            else None
-            for step, rendered, recorder in zip(script.steps, self.rendered, self.recorders, strict=True)
-        ]
+        self.requests = self._link_requests()
         self.drops = [meter.recorder("ws.lifetime", **labels_of(plan, s.route)) for s in script.sockets]
         self.messages = [
             meter.recorder("ws.message", **labels_of(plan, kind.route), message=kind.name)
@@ -249,15 +245,29 @@ class LinkedScript:
         targets: Sequence[TargetSpec],
         added: Sequence[tuple[bytes, bytes]],
         constants: dict[int, bytes],
+        known: dict[tuple[int, RequestTemplate], Rendered | RenderedHttp2],
     ) -> Rendered | RenderedHttp2 | RenderedParts | None:
+        """Encode what a step sends; ``known`` holds the requests so far, by origin."""
         if step.kind is StepKind.SEND:
             return rendered_payload(step, constants)
         if step.kind is not StepKind.REQUEST or step.request is None:
             return None
-        target = targets[step.origin]
+        rendered = known.get((step.origin, step.request))
+        if rendered is None:
+            rendered = self._render_request(step.request, targets[step.origin], added, constants)
+            known[step.origin, step.request] = rendered
+        return rendered
+
+    def _render_request(
+        self,
+        request: RequestTemplate,
+        target: TargetSpec,
+        added: Sequence[tuple[bytes, bytes]],
+        constants: dict[int, bytes],
+    ) -> Rendered | RenderedHttp2:
         if target.http == "2":
             return link_http2(
-                step.request,
+                request,
                 authority=target.authority.encode(),
                 scheme=target.scheme.encode(),
                 added=added,
@@ -265,12 +275,28 @@ class LinkedScript:
                 cookies=self._cookie_slots(),
             )
         return link_http1(
-            step.request,
+            request,
             authority=target.authority.encode(),
             added=added,
             constants=constants,
             cookies=self._cookie_slots(),
         )
+
+    def _link_requests(self) -> list[LinkedRequest | None]:
+        """By step: what there is to a request, one object for all that are the same."""
+        known: dict[object, LinkedRequest] = {}
+        linked: list[LinkedRequest | None] = []
+        for step, rendered, recorder in zip(self.steps, self.rendered, self.recorders, strict=True):
+            if step.request is None or not isinstance(rendered, Rendered | RenderedHttp2):
+                linked.append(None)
+                continue
+            # Subtle: equal templates were rendered into one object, and equal expectations were decoded into one.
+            key = (id(rendered), id(recorder), step.origin, id(step.expectation), step.extractors)
+            request = known.get(key)
+            if request is None:
+                request = known[key] = LinkedRequest(step, rendered, recorder)
+            linked.append(request)
+        return linked
 
     def _handshake(
         self, step: Step, added: Sequence[tuple[bytes, bytes]], constants: dict[int, bytes]

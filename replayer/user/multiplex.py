@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Waiting(NamedTuple):
     """A request that waits for room since ``since_ns``; ``actual_ns`` is 0, or when it was first sent."""
 
+    step: int
     request: LinkedRequest
     intended_ns: int
     data: bytes
@@ -68,15 +69,15 @@ class OriginStreams:
         """Whose connections these are."""
         return self._user.number
 
-    def submit(self, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
-        """Send a rendered request as soon as the connection has room."""
+    def submit(self, index: int, request: LinkedRequest, intended_ns: int, data: bytes) -> None:
+        """Send the rendered request of a step as soon as the connection has room."""
         session = self._session
         if session is not None and session.has_room():
             idle = self._idle
             stream = idle.pop() if idle else session.open_stream()
-            self._send(stream, request, intended_ns, data, 0)
+            self._send(stream, index, request, intended_ns, data, 0)
         else:
-            self._waiting.append(Waiting(request, intended_ns, data, self._run.clock()))
+            self._waiting.append(Waiting(index, request, intended_ns, data, self._run.clock()))
             self._provide()
 
     def close(self) -> None:
@@ -102,27 +103,28 @@ class OriginStreams:
         user = self._user
         if user.is_over:
             return
-        request: LinkedRequest = stream.request
-        user.take_answer(request, stream, end_ns)
+        index = stream.index  # Subtle: before the stream carries what waits for it.
+        user.take_answer(stream.request, stream, end_ns)
         if stream.session is self._session:
             self._idle.append(stream)
         if self._waiting:
             self._pump()
-        user.finish(request.index, end_ns)
+        user.finish(index, end_ns)
 
     def events_received(self, stream: Stream, events: Sequence[ServerEvent], end_ns: int) -> None:
         if not self._user.is_over:
-            self._user.take_events(stream.request, events, (stream.intended_ns, stream.actual_ns), end_ns)
+            self._user.take_events(stream.index, events, (stream.intended_ns, stream.actual_ns), end_ns)
 
     def request_failed(self, stream: Stream, failure: str, end_ns: int) -> None:
         if self._user.is_over:
             return
+        index: int = stream.index
         request: LinkedRequest = stream.request
         intended_ns, actual_ns = stream.intended_ns, stream.actual_ns
         retry = self._retry_of(stream, failure)
         if retry:
             self._run.meter.count(retry)
-            self._waiting.appendleft(Waiting(request, intended_ns, stream.data, end_ns, actual_ns))
+            self._waiting.appendleft(Waiting(index, request, intended_ns, stream.data, end_ns, actual_ns))
         session = stream.session
         is_silent = session.heard_ns < actual_ns and not request.is_kept_open
         if is_silent and failure == failures.TIMEOUT_REQUEST:
@@ -131,7 +133,7 @@ class OriginStreams:
             self._idle.append(stream)
         self._pump()
         if not retry:
-            self._user.fail(request.index, failure, intended_ns, actual_ns, end_ns)
+            self._user.fail(index, failure, intended_ns, actual_ns, end_ns)
 
     def room_changed(self, session: Http2Session) -> None:
         if not self._user.is_over:
@@ -157,10 +159,10 @@ class OriginStreams:
         """Send what waits, as far as there is room; ``dialed_ns``: it waited for the connection itself since then."""
         waiting, session = self._waiting, self._session
         while waiting and session is not None and session.has_room():
-            request, intended_ns, data, since_ns, actual_ns = waiting.popleft()
+            index, request, intended_ns, data, since_ns, actual_ns = waiting.popleft()
             self._run.meter.waited(since_ns, self._run.clock(), dialed_ns)
             stream = self._idle.pop() if self._idle else session.open_stream()
-            self._send(stream, request, intended_ns, data, actual_ns)
+            self._send(stream, index, request, intended_ns, data, actual_ns)
         if waiting:
             self._provide()
 
@@ -193,9 +195,9 @@ class OriginStreams:
 
     def _fail_all(self, given_up: deque[Waiting], failure: str) -> None:
         now_ns = self._run.clock()
-        for request, intended_ns, _, _, actual_ns in given_up:
+        for index, _, intended_ns, _, _, actual_ns in given_up:
             if not self._user.is_over:
-                self._user.fail(request.index, failure, intended_ns, actual_ns or intended_ns, now_ns)
+                self._user.fail(index, failure, intended_ns, actual_ns or intended_ns, now_ns)
 
     def _retry_of(self, stream: Stream, failure: str) -> str:
         """Return what a second try of a failed request counts as, or an empty string: there is none."""
@@ -212,16 +214,19 @@ class OriginStreams:
         )
         return "stale_reconnect" if is_stale else ""
 
-    def _send(self, stream: Stream, request: LinkedRequest, intended_ns: int, data: bytes, first_ns: int) -> None:
+    def _send(
+        self, stream: Stream, index: int, request: LinkedRequest, intended_ns: int, data: bytes, first_ns: int
+    ) -> None:
         run = self._run
         actual_ns = run.clock()
         if actual_ns > run.lease_until_ns and not run.port.may_send(actual_ns):
             return
+        stream.index = index
         stream.intended_ns = intended_ns
         stream.actual_ns = actual_ns
         stream.is_retry = first_ns != 0
         if request.is_kept_open:
-            stream.deadline_ns = actual_ns + self._user.open_for_ns(request.index)
+            stream.deadline_ns = actual_ns + self._user.open_for_ns(index)
         else:
             stream.deadline_ns = actual_ns + run.request_ns
         stream.session.begin(stream, data, request)

@@ -86,15 +86,19 @@ class Outcomes:
         """Judge a complete response, count it, take its cookies and values."""
         if (
             connection.head is not request.good_head
-            or request.step.extractors
+            or request.extractors
             or self._is_sampled
             or not request.min_bytes <= connection.body_bytes <= request.max_bytes
         ):
             self._judge_answer(request, connection, end_ns)
             return
         if request.inspection is not None:
-            if self._run.budget.left_ns > 0:
+            run = self._run
+            left_ns = run.budget.left_ns
+            if left_ns > 0:
+                started_ns = run.clock()
                 self._judge_answer(request, connection, end_ns)
+                run.budget.left_ns = left_ns - (run.clock() - started_ns)  # Parsing alone is a third of it.
                 return
             request.recorder.measure.eligible += 1
         self._failures_in_row = 0
@@ -110,12 +114,12 @@ class Outcomes:
         mismatch = "" if head is request.good_head else check_head(expectation, head.status, head.content_type)
         if mismatch is STATUS and head.status >= 400:
             if self.refresher is not None and self.refresher.takes(
-                request.index, head.status, connection.intended_ns, connection.actual_ns, end_ns
+                connection.index, head.status, connection.intended_ns, connection.actual_ns, end_ns
             ):
                 return
             failure, detail = failures.status_failure(head.status), _seen(connection)
             times = connection.intended_ns, connection.actual_ns, end_ns
-            self._count_failure(request.index, failure, *times, head.status, detail=detail)
+            self._count_failure(connection.index, failure, *times, head.status, detail=detail)
             return
         if not (mismatch or head.set_cookies or head.content_encoding):
             request.good_head = head
@@ -129,7 +133,7 @@ class Outcomes:
             mismatch = self._run.budget.check_answer(request.recorder.measure, request.inspection, answer, mismatch)
         self._count_answer(request, mismatch, connection, end_ns)
         if answer is not None:
-            self.memory.extract(request.step.extractors, answer)
+            self.memory.extract(request.extractors, answer)
 
     def _count_answer(self, request: LinkedRequest, mismatch: str, connection: Connection, end_ns: int) -> None:
         self._failures_in_row = 0
@@ -141,7 +145,7 @@ class Outcomes:
         if not self._is_sampled and not mismatch:
             return
         self._keep(
-            index=request.index,
+            index=connection.index,
             outcome=f"mismatch_{mismatch}" if mismatch else "ok",
             intended_ns=intended_ns,
             actual_ns=actual_ns,

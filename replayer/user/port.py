@@ -6,7 +6,7 @@ The worker implements it with sockets and a timer heap, tests with lists. A user
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from replayer.plan.records import Plan
@@ -34,6 +34,7 @@ class Connection(Protocol):
     is_watched: bool
     is_retry: bool
     deadline_ns: int
+    index: int
     intended_ns: int
     actual_ns: int
     request: Any
@@ -136,7 +137,7 @@ class Run:
         clock: CLOCK_MONOTONIC in ns, as ``port.now_ns``, without a call between.
         is_stopping: no step begins any more; is_retiring: because ``--for`` is over, as planned.
         at_end: what a user does whose script is over.
-        request_ns: ``deadlines.request_ns``, at hand.
+        request_ns: ``deadlines.request_ns``, call_at: the port's, dues: the meter's, all at hand.
         storms: what the run's storms have in common; None where there are none.
         exhibits: makes what is kept of failures, once there is one.
         lease_until_ns: until when the worker may send without asking its port (monotonic ns).
@@ -161,3 +162,9 @@ class Run:
     lease_until_ns: int = 0
     storms: Storms | None = None
     exhibits: Exhibits | None = None
+    call_at: Callable[[int, Callable[[Any, int], None], Any], None] = field(init=False)
+    dues: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.call_at = self.port.call_at
+        self.dues = self.meter.dues

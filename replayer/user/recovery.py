@@ -198,7 +198,7 @@ class Recovery:
             self._connections[request.origin] = connections
         self._failure = ""
         self._fetching = request
-        connections.submit(request, self._run.port.now_ns(), data)
+        connections.submit(index, request, self._run.port.now_ns(), data)
 
     def _fail(self, failure: str, now_ns: int) -> None:
         """End the attempt under way; what it took counts as the server's part."""
@@ -284,9 +284,9 @@ class Recovery:
             recorder.failed(self._failure, connection.intended_ns, connection.actual_ns, end_ns)
             return
         recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
-        if request.step.extractors:
+        if request.extractors:
             answer = Answer(head.headers, cookies, lambda: decoded(connection))
-            self.memory.extract(request.step.extractors, answer)
+            self.memory.extract(request.extractors, answer)
 
     def finish(self, step: int, end_ns: int) -> None:
         """A request ended: go on with the next one, or fail the attempt."""
@@ -304,9 +304,7 @@ class Recovery:
         self._books.requests(self._route(request)).failed(failure, intended_ns, actual_ns, end_ns)
         self._fail(failure, end_ns)
 
-    def take_events(
-        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
-    ) -> None:
+    def take_events(self, index: int, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> None:
         """A stream brought something: none is among the requests of a recovery."""
 
     def open_for_ns(self, index: int) -> int:

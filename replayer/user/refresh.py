@@ -161,7 +161,8 @@ class Refresher:
         if not self._queue:
             self._done()
             return
-        request = self._user.script.requests[self._queue.popleft()]
+        index = self._queue.popleft()
+        request = self._user.script.requests[index]
         assert request is not None
         recorder = self._recorder(request)
         recorder.measure.planned += 1
@@ -176,7 +177,7 @@ class Refresher:
         if connections is None:
             connections = self._connections[request.origin] = self._user.connect_to(request, self)
         self._fetching, self._failure = request, ""
-        connections.submit(request, self._run.port.now_ns(), data)
+        connections.submit(index, request, self._run.port.now_ns(), data)
 
     def _fail_chain(self) -> None:
         self._chains.popleft()
@@ -239,13 +240,11 @@ class Refresher:
             recorder.failed(self._failure, connection.intended_ns, connection.actual_ns, end_ns)
             return
         recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
-        if request.step.extractors:
+        if request.extractors:
             answer = Answer(head.headers, cookies, lambda: decoded(connection))
-            self.memory.extract(request.step.extractors, answer)
+            self.memory.extract(request.extractors, answer)
 
-    def take_events(
-        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
-    ) -> None:
+    def take_events(self, index: int, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> None:
         """Take events of a stream; no request of a chain is one."""
 
     def finish(self, step: int, end_ns: int) -> None:

@@ -69,7 +69,7 @@ class Sending(Outcomes):
         try:
             request = self.script.requests[index]
             if request is not None:
-                self._begin_request(request, intended_ns)
+                self._begin_request(index, request, intended_ns)
             elif kind is _CONNECT:
                 self.memory.prepare(step)
                 self._socket(step.socket).open(step, intended_ns)
@@ -88,19 +88,19 @@ class Sending(Outcomes):
         self._states[index] = IN_FLIGHT
         self._n_in_flight += 1
 
-    def _begin_request(self, request: LinkedRequest, intended_ns: int) -> None:
+    def _begin_request(self, index: int, request: LinkedRequest, intended_ns: int) -> None:
         data = request.rendered.static
         if data is None:
             self.memory.prepare(request.step)
             data = request.rendered.render(self.memory.values)
-            if self.script.triggers[request.index]:
-                self._note_triggers(request.index, intended_ns)
-        self._states[request.index] = IN_FLIGHT
+            if self.script.triggers[index]:
+                self._note_triggers(index, intended_ns)
+        self._states[index] = IN_FLIGHT
         self._n_in_flight += 1
         connections = self._connections.get(request.origin)
         if connections is None:
             connections = self._connections[request.origin] = self._connect(request)
-        connections.submit(request, intended_ns, data)
+        connections.submit(index, request, intended_ns, data)
 
     def _begin_send(self, step: Step, intended_ns: int) -> None:
         rendered = self.script.rendered[step.index]

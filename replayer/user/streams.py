@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from replayer.plan.records import LAST_EVENT_ID, Source
 from replayer.user.link import LinkedScript, is_event_stream
-from replayer.user.linked_request import LinkedRequest
 from replayer.user.memory import Memory
 from replayer.user.slots import Answer
 from replayer.wire.sse import ServerEvent
@@ -37,14 +36,13 @@ class EventStreams:
         self._missing: dict[int, set[int]] = {}  # by step: slots that no event has filled yet
         self._released: set[int] = set()
 
-    def take(self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> bool:
+    def take(self, index: int, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> bool:
         """Count events that came together; tell whether they brought the last value that the stream was to bring.
 
         Args:
             events: none where only the head is there.
             times: intended and actual start of the stream's request.
         """
-        index = request.index
         if index not in self._opened:
             self._open(index, times, end_ns)
         if not events:
@@ -62,10 +60,10 @@ class EventStreams:
         if last_ns is not None and gap is not None:
             gap.ok(last_ns, last_ns, end_ns, 0)
         self._last_ns[index] = end_ns
-        if not request.step.extractors:
+        if not self._script.extractors[index]:
             return False
         is_told = index in self._released
-        return self._extract(request, events) and not is_told
+        return self._extract(index, events) and not is_told
 
     def _open(self, index: int, times: tuple[int, int], end_ns: int) -> None:
         self._opened.add(index)
@@ -99,9 +97,9 @@ class EventStreams:
         """Tell whether those who wait for this step have been told already."""
         return step in self._released
 
-    def _extract(self, request: LinkedRequest, events: Sequence[ServerEvent]) -> bool:
-        extractors = request.step.extractors
-        missing = self._missing.setdefault(request.index, {extractor.slot for extractor in extractors})
+    def _extract(self, index: int, events: Sequence[ServerEvent]) -> bool:
+        extractors = self._script.extractors[index]
+        missing = self._missing.setdefault(index, {extractor.slot for extractor in extractors})
         for event in events:
             ids = ((_LAST_ID, event.last_id),) if event.last_id else ()
             answer = Answer(ids, (), lambda data=event.data: data)  # type: ignore[misc]
@@ -112,5 +110,5 @@ class EventStreams:
                     self._memory.extract((extractor,), answer)
         if missing:
             return False
-        self._released.add(request.index)
+        self._released.add(index)
         return True

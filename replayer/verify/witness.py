@@ -44,7 +44,7 @@ class Witness(User):
         return self.seen.setdefault(index, Live())
 
     def take_answer(self, request: LinkedRequest, connection: Connection, end_ns: int) -> None:
-        live, head = self.live(request.index), connection.head
+        live, head = self.live(connection.index), connection.head
         live.outcome, live.status = "ok", head.status
         live.content_type = head.content_type.decode("latin-1")
         try:
@@ -52,7 +52,7 @@ class Witness(User):
         except ValueError:
             live.body = None
         cookies = [_pair(value) for value in head.set_cookies]
-        self._look_up(request.index, Answer(head.headers, cookies, lambda: live.body or b""))
+        self._look_up(connection.index, Answer(head.headers, cookies, lambda: live.body or b""))
         super().take_answer(request, connection, end_ns)
 
     def take_handshake(
@@ -71,12 +71,10 @@ class Witness(User):
         self._look_up(index, answer)
         super().take_message(index, answer, intended_ns, actual_ns, end_ns, n_bytes)
 
-    def take_events(
-        self, request: LinkedRequest, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int
-    ) -> None:
-        live = self.live(request.index)
+    def take_events(self, index: int, events: Sequence[ServerEvent], times: tuple[int, int], end_ns: int) -> None:
+        live = self.live(index)
         live.outcome, live.status, live.content_type = "ok", 200, CONTENT_TYPE.decode()
-        super().take_events(request, events, times, end_ns)
+        super().take_events(index, events, times, end_ns)
 
     def fail(self, index: int, failure: str, intended_ns: int, actual_ns: int, end_ns: int, *, status: int = 0) -> None:
         if self.script.steps[index].kept_open and failure == TIMEOUT_REQUEST:

@@ -75,6 +75,10 @@ class FastWire:
         attempt = self._dialer.dial(connection, spec, fail, user=owner.user_number, offers=Offers.WEBSOCKET)
         return connection, attempt
 
+    def flush(self) -> None:
+        """Write what waits to be written together with more."""
+        self._outbox.flush()
+
     def warm_up(self, targets: Sequence[TargetSpec]) -> None:
         """Make ready what would cost milliseconds at the first connection to a target."""
         for http in {target.http for target in targets if target.scheme == "https"}:

@@ -80,7 +80,7 @@ class Http1Connection(asyncio.Protocol):
         has_answer_bytes: whether any byte arrived since the last ``send``.
         request: what ``send`` was told of it.
         unsent, write, actual_ns: the outbox's: the request, what takes it, and when it was written.
-        intended_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look at them.
+        index, intended_ns, is_retry, deadline_ns, is_watched: the owner's; the connection does not look at them.
     """
 
     __slots__ = (
@@ -100,6 +100,7 @@ class Http1Connection(asyncio.Protocol):
         "events",
         "has_answer_bytes",
         "head",
+        "index",
         "intended_ns",
         "is_alive",
         "is_busy",
@@ -131,7 +132,7 @@ class Http1Connection(asyncio.Protocol):
         self.is_busy = self.is_alive = self.is_watched = self.is_retry = False
         self.keeps_alive = True
         self.n_sent = 0
-        self.deadline_ns = self.intended_ns = self.actual_ns = 0
+        self.deadline_ns = self.index = self.intended_ns = self.actual_ns = 0
         self.request: Any = None
 
     @property

@@ -60,7 +60,7 @@ class Stream:
         was_reused: the session had carried answers before this request.
         n_sent: requests sent so far.
         actual_ns: when the request was written.
-        intended_ns, is_retry, deadline_ns, is_watched: the owner's.
+        index, intended_ns, is_retry, deadline_ns, is_watched: the owner's.
     """
 
     __slots__ = (
@@ -72,6 +72,7 @@ class Stream:
         "events",
         "has_answer_bytes",
         "head",
+        "index",
         "intended_ns",
         "is_busy",
         "is_refused",
@@ -98,7 +99,7 @@ class Stream:
         self.is_busy = self.is_watched = self.is_retry = self.is_refused = self.was_reused = False
         self.has_answer_bytes = False
         self.n_sent = 0
-        self.deadline_ns = self.intended_ns = self.actual_ns = 0
+        self.deadline_ns = self.index = self.intended_ns = self.actual_ns = 0
         self.request: Any = None
         self.unsent = memoryview(b"")
         self.window = 0

@@ -114,6 +114,9 @@ class ReferenceWire:
         )
         return socket, socket.attempt
 
+    def flush(self) -> None:
+        """Nothing waits here: httpx writes when its turn comes."""
+
     def warm_up(self, targets: Sequence[TargetSpec]) -> None:
         """Make ready what would cost milliseconds at the first connection to a target."""
         for target in targets:

@@ -77,7 +77,7 @@ class ReferenceConnection:
         self.keeps_alive = True
         self.events: EventReader | None = None
         self.n_sent = 0
-        self.deadline_ns = self.intended_ns = self.actual_ns = 0
+        self.deadline_ns = self.index = self.intended_ns = self.actual_ns = 0
         self.request: Any = None
         self.attempt = ReferenceAttempt(self)
         live.add(self)

@@ -45,6 +45,9 @@ class Wire(Protocol):
     ) -> tuple[Any, Attempting]:
         """Begin to open a WebSocket for ``owner``."""
 
+    def flush(self) -> None:
+        """Write what waits to be written together with more."""
+
     def warm_up(self, targets: Sequence[TargetSpec]) -> None:
         """Make ready what would cost milliseconds at the first connection to a target."""
 

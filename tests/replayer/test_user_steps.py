@@ -235,10 +235,10 @@ def test_stream_releases_the_step_that_uses_its_value_while_it_is_still_open() -
     user.start(port.clock_ns)
     port.play(until_ms=1_050)
     connection = port.connections[0]
-    user.take_events(connection.request, (), (1_000 * MS, 1_000 * MS), 1_040 * MS)
+    user.take_events(connection.index, (), (1_000 * MS, 1_000 * MS), 1_040 * MS)
     for number, data in enumerate((b"not json", b'{"other": 1}', b'{"ticket": "t-9"}')):
         port.clock_ns = (1_100 + number) * MS
-        user.take_events(connection.request, [ServerEvent(b"message", data, b"")], (0, 0), port.clock_ns)
+        user.take_events(connection.index, [ServerEvent(b"message", data, b"")], (0, 0), port.clock_ns)
     port.play()
     assert sent_at(port) == [(0, "/0"), (102, "/use/t-9")]
     slot = user._run.meter.take_slot(0, {}, 0)
@@ -276,7 +276,7 @@ def test_stream_that_began_may_be_silent_for_as_long_as_it_is_open() -> None:
     user = user_of(plan_of(a_stream()), port)
     user.start(port.clock_ns)
     port.play(until_ms=1_050)
-    user.take_events(port.connections[0].request, (), (port.clock_ns, port.clock_ns), port.clock_ns)
+    user.take_events(port.connections[0].index, (), (port.clock_ns, port.clock_ns), port.clock_ns)
     port.play()
     assert totals(user._run.meter.take_slot(0, {}, 0))["failed"] == 0
 
@@ -288,7 +288,7 @@ def test_stream_that_is_played_again_releases_its_dependents_again() -> None:
 
     def stream_event(connection: FakeConnection, due_ns: int) -> None:
         event = ServerEvent(b"message", b'{"ticket": "t-%d"}' % connection.n_sent, b"")
-        user.take_events(connection.request, (event,), (connection.intended_ns, connection.actual_ns), due_ns)
+        user.take_events(connection.index, (event,), (connection.intended_ns, connection.actual_ns), due_ns)
 
     def answer(data: bytes, connection: FakeConnection) -> Reply:
         if b"/0 " not in data:

@@ -1,0 +1,84 @@
+"""Steps that ask for the same thing share one linked request, and nothing else about them is mixed up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from replayer.plan.codec import plan_from_bytes, plan_to_bytes
+from replayer.plan.records import Expectation, Extractor, Plan, RequestTemplate, Slot, SlotKind, Source, Step, StepKind
+from tests.fakes_port import MS, FakeConnection, FakePort, Reply, plan_of, played, user_of
+
+_EXPECTED = Expectation(statuses=(200,), content_type=b"application/json", max_bytes=100)
+
+
+def step(index: int, target: bytes = b"/quotes", *, route: int = 0, expectation: Expectation = _EXPECTED) -> Step:
+    return Step(
+        index=index,
+        kind=StepKind.REQUEST,
+        route=route,
+        origin=0,
+        at_ns=index * 20 * MS,
+        duration_ns=10 * MS,
+        needs=(index - 1,) if index else (),
+        think_ns=10 * MS if index else 0,
+        request=RequestTemplate(method=b"GET", target=(target,), headers=()),
+        expectation=expectation,
+    )
+
+
+def decoded(*steps: Step, slots: tuple[Slot, ...] = ()) -> Plan:
+    """A plan as a worker gets it: equal expectations are one object."""
+    return plan_from_bytes(plan_to_bytes(plan_of(*steps, slots=slots)))
+
+
+def test_same_request_with_the_same_expectation_is_one_object() -> None:
+    taken = Extractor(slot=0, source=Source.JSON, path=("id",))
+    plan = decoded(
+        step(0),
+        step(1),
+        step(2, b"/news"),
+        step(3, expectation=replace(_EXPECTED, max_bytes=9)),
+        step(4, route=4),
+        replace(step(5), extractors=(taken,)),
+        step(6),
+        slots=(Slot(name="id", kind=SlotKind.EXTRACTED),),
+    )
+    requests = user_of(plan, FakePort()).script.requests
+    assert requests[0] is requests[1] is requests[6]
+    assert len({id(request) for request in requests}) == 5
+
+
+def test_steps_that_share_a_request_end_one_by_one() -> None:
+    port = FakePort()
+    slot = played(decoded(*map(step, range(5))), port)
+    assert [ms for ms, _ in port.sent] == [1000, 1020, 1040, 1060, 1080]
+    kept = [(each.step, each.outcome, each.intended_ns // MS) for each in slot.steps]
+    assert kept == [(0, "ok", 0), (1, "ok", 20), (2, "ok", 40), (3, "ok", 60), (4, "ok", 80)]
+
+
+def test_failure_of_one_is_told_of_that_one() -> None:
+    def answer(_data: bytes, connection: FakeConnection) -> Reply:
+        return Reply(status=500) if connection.n_sent == 3 else Reply()
+
+    slot = played(decoded(*map(step, range(5))), FakePort(answer=answer))
+    assert [each.step for each in slot.steps if each.outcome != "ok"] == [2]
+
+
+def test_requests_that_wait_for_a_connection_keep_their_step() -> None:
+    """Ten at once over six connections: those that wait get one that carried another step before."""
+    together = [replace(step(index), at_ns=0, needs=(), think_ns=0) for index in range(10)]
+    slot = played(decoded(*together), FakePort())
+    assert sorted(each.step for each in slot.steps) == list(range(10))
+    assert slot.counts["sessions_completed"] == 1
+
+
+def test_lag_of_sends_is_taken_when_they_are_written() -> None:
+    port = FakePort()
+    user = user_of(decoded(*map(step, range(3))), port)
+    user.start(port.clock_ns)
+    port.play()
+    meter = user._run.meter
+    assert [due_ns // MS for due_ns in meter.dues] == [1000, 1020, 1040]
+    meter.due_written(1_050 * MS)
+    assert not meter.dues
+    assert sum(meter.take_slot(0, {}, 0).lag.values()) == 3
