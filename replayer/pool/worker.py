@@ -112,6 +112,9 @@ class Worker:
         if kind is Kind.ASSIGN:
             self._assigned.set_result(assignment_from_body(body))
         elif kind is Kind.LEASE:
+            # Subtle: a worker that was stopped may hear of new leases before it has seen that the old one ran out.
+            if self._has_begun and self._lease_has_run_out(time.monotonic_ns()):
+                return
             self._lease_until_ns = max(self._lease_until_ns, body["until_ns"])
             if self._has_begun:
                 for run in self._crowd.runs:
