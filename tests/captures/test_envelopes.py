@@ -18,6 +18,7 @@ from captures.envelopes import (
     framing_of,
     jupyter_framed,
     jupyter_parts,
+    open_body,
     open_document,
     without_length,
 )
@@ -175,3 +176,27 @@ def test_a_socket_tells_its_framing(
         for arrow, said in messages
     ]
     assert framing_of(subprotocol, target, sample) is framing
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(_JSON, st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"]), st.booleans())
+def test_body_is_read_as_the_library_reads_it(document: Any, coding: str, is_ascii: bool) -> None:
+    data = json.dumps(document, ensure_ascii=is_ascii).encode(coding, "surrogatepass")
+    for body in (data, data + b"\n" if coding == "utf-8" else data):
+        assert open_body(body) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b'{"a": 1} x', b'{"a": 1}}', b'{"a": NaN', b'{"\xff": 1}', b"{" * 100_000, b"{'a': 1}"]
+)
+def test_body_that_is_no_json_is_told_as_the_library_tells_it(data: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        json.loads(data)
+    with pytest.raises((ValueError, RecursionError)):
+        open_body(data)
