@@ -118,12 +118,16 @@ def _play(
     options: ReplayOptions, *, talk: Console, is_announced: bool, worker_main: str, page: MetricsPage | None
 ) -> Played | None:
     around = Around(options.around, target=str(options.target.target))
+    executor = LocalExecutor(worker_main)
     try:
+        raise_descriptor_limit()
+        executor.launch((0,))  # It imports what it needs while this process prepares the run.
         prepared = prepare(options, before=around.begin)
         for sentence in announcements(prepared) if is_announced else ():
             talk.print(printable(sentence, _ANNOUNCED_CHARS), markup=False, highlight=False, soft_wrap=True)
-        played = _run(options, prepared, talk=talk, worker_main=worker_main, page=page)
+        played = _run(options, prepared, executor, talk=talk, page=page)
     except BaseException as exc:
+        executor.close(0)
         around.end(exit_code=exit_code_of(exc), verdict="")
         raise
     code = ExitCode.INTERRUPTED if played is None else played.exit_code
@@ -132,15 +136,14 @@ def _play(
 
 
 def _run(
-    options: ReplayOptions, prepared: Prepared, *, talk: Console, worker_main: str, page: MetricsPage | None
+    options: ReplayOptions, prepared: Prepared, executor: LocalExecutor, *, talk: Console, page: MetricsPage | None
 ) -> Played | None:
-    """Run the workers and judge what they measured; None where none was started."""
-    raise_descriptor_limit()
+    """Run the workers and judge what they measured; None where the run was not started."""
     stage = _Stage(options, prepared, talk, page)
     try:
         outcome = run_workers(
             assignments_of(options, prepared),
-            executor=LocalExecutor(worker_main),
+            executor=executor,
             on_ready=stage.open,
             on_slot=stage.add,
             on_turn=stage.turn,

@@ -148,12 +148,17 @@ def _plain_decoder(hint: Any) -> _Convert:
     if isinstance(hint, type) and is_dataclass(hint):
         hints = get_type_hints(hint)
         names = [field.name for field in fields(hint)]
-        decoders = [_decoder(hints[name]) for name in names]
-        return lambda row, tables: hint(
-            **{name: decode(value, tables) for name, decode, value in zip(names, decoders, row, strict=True)}
-        )
+        decoders = [(at, decode) for at, name in enumerate(names) if (decode := _decoder(hints[name])) is not _same]
+
+        def record(row: list[Any], tables: Any) -> Any:
+            for at, decode in decoders:
+                row[at] = decode(row[at], tables)
+            return hint(**dict(zip(names, row, strict=True)))
+
+        return record
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda value, _: hint(value)
+        members = {member.value: member for member in hint}
+        return lambda value, _: members[value]
     if get_origin(hint) is tuple:
         return _tuple_decoder(get_args(hint))
     if (inner := _optional(hint)) is not None:
@@ -166,7 +171,7 @@ def _tuple_decoder(items: tuple[Any, ...]) -> _Convert:
     if items[-1] is Ellipsis:
         decode = _decoder(items[0])
         if decode is _same:
-            return lambda values, _: tuple(values)
+            return lambda values, _: tuple(values) if values else ()
         return lambda values, tables: tuple([decode(value, tables) for value in values]) if values else ()
     decoders = [_decoder(item) for item in items]
     return lambda values, tables: tuple([decode(value, tables) for decode, value in zip(decoders, values, strict=True)])

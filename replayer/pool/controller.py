@@ -96,7 +96,7 @@ class Patience:
     """
 
     ready_ns: int = 60 * NS_PER_S
-    lead_ns: int = 200 * NS_PER_MS
+    lead_ns: int = 100 * NS_PER_MS
     silence_ns: int = 2 * LEASE_NS
     drain_ns: int = 10 * NS_PER_S
     grace_ns: int = 2 * NS_PER_S

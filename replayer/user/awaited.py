@@ -80,6 +80,8 @@ def patience_of(steps: Sequence[Step]) -> list[int]:
     """Return by step the least time in ns that its message is waited for, whatever the deadline: three times the
     longest recorded wait for a message of its kind; of SEND steps with a reply and of RECEIVE steps that are no reply.
     """
+    if all(step.socket < 0 for step in steps):
+        return [0] * len(steps)
     waits = [(_awaited_kind(steps, step), _recorded_wait_ns(steps, step)) for step in steps]
     longest: dict[tuple[int, int, bool], int] = {}
     for kind, wait_ns in waits:

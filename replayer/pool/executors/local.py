@@ -61,6 +61,7 @@ class LocalExecutor:
     def __init__(self, worker_main: str = WORKER_MAIN) -> None:
         self._worker_main = worker_main
         self._workers: dict[int, _Worker] = {}
+        self._is_closed = False
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
@@ -68,10 +69,12 @@ class LocalExecutor:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
 
     def launch(self, workers: Sequence[int]) -> None:
-        """Start these workers, one process each."""
+        """Start these workers, one process each; one that was started before is that worker."""
         context = multiprocess.get_context("spawn")
         with _clean_spawn():
             for number in workers:
+                if number in self._workers:
+                    continue
                 ours, theirs = context.Pipe(duplex=True)
                 process = context.Process(
                     target=enter,
@@ -135,7 +138,10 @@ class LocalExecutor:
             self._workers[worker].process.kill()
 
     def close(self, grace_s: float) -> None:
-        """Wait for the rest, kill what stays, free every descriptor."""
+        """Wait for the rest, kill what stays, free every descriptor; a second time, do nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         deadline_s = time.monotonic() + grace_s
         for target in self._workers.values():
             target.process.join(max(0.0, deadline_s - time.monotonic()))
