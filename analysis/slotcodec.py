@@ -36,7 +36,7 @@ def slot_to_body(slot: SecondSlot) -> list[Any]:
         slot.counts,
         slot.gauges,
         slot.cpu_ns,
-        [_step_to_row(step) for step in slot.steps],
+        _steps_to_rows(slot.steps),
         [list(broadcast) for broadcast in slot.broadcasts],
     ]
 
@@ -58,7 +58,7 @@ def slot_from_body(body: Any) -> SecondSlot:
             counts,
             gauges,
             cpu_ns,
-            [_step_from_row(row) for row in steps],
+            _steps_from_rows(steps),
             [Broadcast(*row[: len(Broadcast._fields)]) for row in (body[9] if len(body) > 9 else ())],
         )
     except (TypeError, IndexError, KeyError) as exc:
@@ -90,30 +90,43 @@ def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
     ]
 
 
-def _step_to_row(step: StepRecord) -> list[Any]:
-    name, labels = step.series
+def _steps_to_rows(steps: list[StepRecord]) -> list[list[Any]]:
+    """The labels of a series are one list, however many steps it has."""
+    labels = {series: [text for label in series[1] for text in label] for series in {step.series for step in steps}}
     return [
-        step.user,
-        step.session,
-        step.step,
-        name,
-        [text for label in labels for text in label],
-        step.intended_ns,
-        step.actual_ns,
-        step.end_ns,
-        step.outcome,
-        step.status,
-        step.detail,
-        step.request,
-        [text for slot in step.slots for text in slot],
-        step.recorded,
+        [
+            step.user,
+            step.session,
+            step.step,
+            step.series[0],
+            labels[step.series],
+            step.intended_ns,
+            step.actual_ns,
+            step.end_ns,
+            step.outcome,
+            step.status,
+            step.detail,
+            step.request,
+            [text for slot in step.slots for text in slot] if step.slots else (),
+            step.recorded,
+        ]
+        for step in steps
     ]
 
 
-def _step_from_row(row: Any) -> StepRecord:
-    user, session, step, name, labels, *rest = row[:_PLAIN_STEP_FIELDS]
-    record = StepRecord(user, session, step, (name, _pairs(labels)), *rest)
-    if len(row) >= _STEP_FIELDS:
+def _steps_from_rows(rows: Any) -> list[StepRecord]:
+    known: dict[tuple[str, ...], SeriesKey] = {}
+    return [_step_from_row(row, known) for row in rows]
+
+
+def _step_from_row(row: Any, known: dict[tuple[str, ...], SeriesKey]) -> StepRecord:
+    """``known`` holds the series so far by name and labels."""
+    key = (row[3], *row[4])
+    series = known.get(key)
+    if series is None:
+        series = known[key] = (row[3], _pairs(row[4]))
+    record = StepRecord(row[0], row[1], row[2], series, *row[5:_PLAIN_STEP_FIELDS])
+    if len(row) >= _STEP_FIELDS and (row[_PLAIN_STEP_FIELDS] or row[_PLAIN_STEP_FIELDS + 1] or row[_STEP_FIELDS - 1]):
         record.request, slots, record.recorded = row[_PLAIN_STEP_FIELDS:_STEP_FIELDS]
         record.slots = _pairs(slots)
     return record

@@ -13,7 +13,7 @@ from replayer.user.pushes import Pushes
 
 KEPT_STEPS = 1_000
 """Whole records kept of one sampled user at most: a user that never rests would fill the run file."""
-KEPT_STEPS_PER_S = 1_000
+KEPT_STEPS_PER_S = 500
 """Whole records kept per worker and second at most: they cost about 5 µs each, most of it when the second is handed
 over, and nothing is sent meanwhile."""
 _N_TABLED = 1 << 14
