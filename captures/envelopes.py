@@ -17,9 +17,9 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from json.scanner import make_scanner
 from typing import Any, NamedTuple
 
+from captures.json_bytes import read_json
 from captures.leaves import JsonPath, Leaf, json_leaves, looks_like_json
 from captures.msgpack_leaves import msgpack_leaves
 
@@ -34,7 +34,6 @@ _RECORD_END = b"\x1e"
 _SOCKET_IO = re.compile(rb"4([0-6])(?:(\d+)-)?(?:(/[^,]*),)?(\d*)")
 _SOCKET_IO_TYPES = ("connect", "disconnect", "event", "ack", "error", "event", "ack")
 _ENGINE_IO = {0x30: "open", 0x31: "close", 0x32: "ping", 0x33: "pong", 0x35: "upgrade", 0x36: "noop"}
-_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # The stub asks for a scanner.
 _PACKET = re.compile(rb"[0-6][-0-9,/A-Za-z]*[\[{]")
 _EIO_QUERY = re.compile(r"[?&]EIO=\d")
 _STOMP_COMMAND = re.compile(rb"[A-Z]{3,11}\r?\n")
@@ -231,7 +230,7 @@ def open_body(data: bytes) -> Any:
         ValueError: it holds neither.
     """
     try:
-        return _json(data)
+        return read_json(data)
     except (ValueError, RecursionError):
         if not _PACKET.match(data):
             raise
@@ -243,22 +242,6 @@ def open_body(data: bytes) -> Any:
             continue
         packets.setdefault(_packet_name(document), document)
     return packets
-
-
-def _json(data: bytes) -> Any:
-    """As ``json.loads``; an object in UTF-8, as nearly all are, is read without asking how it is encoded.
-
-    Source: RFC 4627 §3: what begins with a brace and no NUL behind it is UTF-8.
-    """
-    if data[:1] == b"{" and data[1:2] != b"\0":
-        try:
-            text = data.decode()
-            document, end = _scan(text, 0)
-        except (UnicodeDecodeError, StopIteration):
-            return json.loads(data)
-        if end == len(text):
-            return document
-    return json.loads(data)
 
 
 def _packet_name(document: dict[str, Any]) -> str:
