@@ -23,14 +23,13 @@ from captures.units import NS_PER_MS, NS_PER_S
 
 _TFD_NONBLOCK = os.O_NONBLOCK
 _TFD_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_TFD_TIMER_ABSTIME = 1
 
 
 class Alarm(Protocol):
     """Calls what it was made with, once for each time it is set."""
 
     def set(self, due_ns: int) -> None:
-        """Go off when the monotonic clock has reached ``due_ns``, above 0, and not when it was to before."""
+        """Go off when the monotonic clock has reached ``due_ns``, and not when it was to before."""
 
     def unset(self) -> None:
         """Do not go off."""
@@ -68,11 +67,15 @@ class DescriptorAlarm:
         loop.add_reader(self._fd, loop.call_soon, call)
 
     def set(self, due_ns: int) -> None:
-        self._value.tv_sec, self._value.tv_nsec = divmod(due_ns, NS_PER_S)
-        self._settime(self._fd, _TFD_TIMER_ABSTIME, self._place, None)
+        # Subtle: a time from now, since who fakes the clocks of a process (faketime) does not fake the kernel's.
+        self._wait(max(1, due_ns - time.monotonic_ns()))
 
     def unset(self) -> None:
-        self.set(0)
+        self._wait(0)
+
+    def _wait(self, wait_ns: int) -> None:
+        self._value.tv_sec, self._value.tv_nsec = divmod(wait_ns, NS_PER_S)
+        self._settime(self._fd, 0, self._place, None)
 
     def close(self) -> None:
         if self._fd >= 0:
