@@ -13,7 +13,6 @@ from typing import IO
 
 from captures.units import format_duration
 from replayer.load.storms import How, Storm, Strike, strikes_of
-from replayer.pool.priority import as_before
 
 SHELL = "/bin/sh"
 _END_GRACE_S = 1.0
@@ -86,8 +85,7 @@ class Hooks:
 
     def _start(self, strike: Strike) -> None:
         try:
-            with as_before():
-                self._running.append(_Command(strike))
+            self._running.append(_Command(strike))
         except OSError as exc:
             self.notes.append(f"{_name(strike)} could not be started: {exc.strerror}")
 

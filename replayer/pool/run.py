@@ -116,8 +116,7 @@ def run_workers(
             if controller.phase is Phase.PREPARED:
                 on_ready(tuple(controller.notes))
                 controller.go(now_ns=time.monotonic_ns())
-                with giving_way():
-                    _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
+                _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
             end_ns = time.monotonic_ns()
             executor.close(_CLOSE_GRACE_S)
     except BaseException:
@@ -154,16 +153,19 @@ def _pump(
             _explain(ordinal, controller)
             controller.interrupt(now_ns=time.monotonic_ns())
         wake_ns = min(controller.wake_at_ns, _hook_ns(controller, hooks))
-        for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
-            controller.take(report, now_ns=time.monotonic_ns())
-        now_ns = time.monotonic_ns()
-        controller.tick(now_ns=now_ns)
+        with giving_way():
+            for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
+                controller.take(report, now_ns=time.monotonic_ns())
+            now_ns = time.monotonic_ns()
+            controller.tick(now_ns=now_ns)
+            if controller.t0_ns:
+                why = on_turn((now_ns - controller.t0_ns) / NS_PER_S)
+                if why is not None:
+                    controller.break_off(why, now_ns=now_ns)
         if controller.phase is Phase.RUNNING:
-            hooks.tick(now_ns - controller.t0_ns)
-        if controller.t0_ns:
-            why = on_turn((now_ns - controller.t0_ns) / NS_PER_S)
-            if why is not None:
-                controller.break_off(why, now_ns=now_ns)
+            hooks.tick(
+                now_ns - controller.t0_ns
+            )  # Subtle: what it starts would inherit the class, and may be a target.
 
 
 def _hook_ns(controller: Controller, hooks: Hooks) -> int:
