@@ -160,7 +160,7 @@ _TELLS: tuple[tuple[Framing, Callable[[Sequence[Sample], Sequence[Sample]], bool
 
 
 def _open_plain(data: bytes) -> Any:
-    return json.loads(data)
+    return read_json(data)
 
 
 def _plain_leaves(data: bytes) -> Iterable[Leaf]:
@@ -453,7 +453,7 @@ def _jupyter_leaves(data: bytes) -> Iterator[Leaf]:
 def _open_msgpack(data: bytes) -> Any:
     """Subtle: imported here, because the records of a plan, and so every command's help, import this module."""
     if looks_like_json(data):
-        return json.loads(data)
+        return read_json(data)
     import msgpack
 
     return msgpack.unpackb(data, raw=False, strict_map_key=False, object_pairs_hook=_named)

@@ -23,7 +23,10 @@ CONNECTIONS_PER_ORIGIN = 6
 
 
 class Waiting(NamedTuple):
-    """A request that waits for a connection since ``since_ns``; ``actual_ns`` is 0, or when it was first sent."""
+    """A request that waits for a connection, or for room on one, since ``since_ns``.
+
+    ``step`` is the index of its step; ``actual_ns`` is 0, or when it was first sent.
+    """
 
     step: int
     request: LinkedRequest

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from replayer import failures
-from replayer.user.connections import Requester
+from replayer.user.connections import Requester, Waiting
 from replayer.user.linked_request import LinkedRequest
 from replayer.user.port import Run
 
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from replayer.wire.http2_session import Http2Session
     from replayer.wire.http2_stream import Stream
     from replayer.wire.sse import ServerEvent
-
-
-class Waiting(NamedTuple):
-    """A request that waits for room since ``since_ns``; ``actual_ns`` is 0, or when it was first sent."""
-
-    step: int
-    request: LinkedRequest
-    intended_ns: int
-    data: bytes
-    since_ns: int
-    actual_ns: int = 0
 
 
 class OriginStreams:
