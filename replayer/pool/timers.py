@@ -20,8 +20,8 @@ from replayer.pool.alarm import open_alarm
 GRID_NS = 500_000
 BUSY_POINTS = 2
 BUSY_CALLS = 6
-"""So many calls at once make the worker skip to every ``BUSY_POINTS``-th point: a tenth less CPU a send at 15,000 sends
-a second, since what is written and read together costs less."""
+"""So many calls at once make the worker skip to every ``BUSY_POINTS``-th point: a twentieth less CPU a send at 15,000
+sends a second, since what is written and read together costs less."""
 SLICE_NS = 1_000_000
 """How long due calls may keep the loop from its sockets: a crowd that is due at one instant neither holds back its
 first connections until the last has been asked for, nor the answers that have come meanwhile."""
