@@ -19,7 +19,7 @@ ENOUGH_PORTS = 10_000
 ASSUMED_PORTS = 16_384
 """Where the system does not say: the dynamic range of RFC 6335 §6 (49152 to 65535)."""
 COARSEST_CLOCK_NS = 1_000_000
-"""While it is busy, a worker's timers run on a 1 ms grid."""
+"""Twice the grid of a worker's timers."""
 
 _PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _N_CLOCK_STEPS = 20

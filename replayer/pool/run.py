@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -110,13 +111,14 @@ def run_workers(
     controller = Controller(executor, on_slot=on_slot, shortfall=shortfall, patience=patience, on_loss=on_loss)
     hooks = hooks or Hooks(())
     try:
-        with Interrupts(executor.wake) as interrupts:
+        with Interrupts(executor.wake) as interrupts, giving_way() as calmly:
             controller.prepare(assignments, now_ns=time.monotonic_ns())
-            _pump(controller, executor, interrupts, hooks, until=_PREPARED, on_turn=on_turn)
+            turn = partial(_turn, controller, executor, hooks, on_turn)
+            _pump(controller, interrupts, hooks, until=_PREPARED, turn=partial(calmly, turn))
             if controller.phase is Phase.PREPARED:
                 on_ready(tuple(controller.notes))
                 controller.go(now_ns=time.monotonic_ns())
-                _pump(controller, executor, interrupts, hooks, until=_OVER, on_turn=on_turn)
+                _pump(controller, interrupts, hooks, until=_OVER, turn=partial(calmly, turn))
             end_ns = time.monotonic_ns()
             executor.close(_CLOSE_GRACE_S)
     except BaseException:
@@ -140,32 +142,34 @@ def run_workers(
 
 def _pump(
     controller: Controller,
-    executor: Executor,
     interrupts: Interrupts,
     hooks: Hooks,
     *,
     until: frozenset[Phase],
-    on_turn: Callable[[float], str | None],
+    turn: Callable[[], None],
 ) -> None:
-    """Carry reports, signals and time to the controller until it is in one of these phases."""
+    """Take turns until the controller is in one of these phases; carry signals to it, and time to the hooks."""
     while controller.phase not in until:
         for ordinal in interrupts.untold():
             _explain(ordinal, controller)
             controller.interrupt(now_ns=time.monotonic_ns())
-        wake_ns = min(controller.wake_at_ns, _hook_ns(controller, hooks))
-        with giving_way():
-            for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
-                controller.take(report, now_ns=time.monotonic_ns())
-            now_ns = time.monotonic_ns()
-            controller.tick(now_ns=now_ns)
-            if controller.t0_ns:
-                why = on_turn((now_ns - controller.t0_ns) / NS_PER_S)
-                if why is not None:
-                    controller.break_off(why, now_ns=now_ns)
+        turn()
         if controller.phase is Phase.RUNNING:
-            hooks.tick(
-                now_ns - controller.t0_ns
-            )  # Subtle: what it starts would inherit the class, and may be a target.
+            # Subtle: not in the turn, which gives way: what it starts would too, and may be a target.
+            hooks.tick(time.monotonic_ns() - controller.t0_ns)
+
+
+def _turn(controller: Controller, executor: Executor, hooks: Hooks, on_turn: Callable[[float], str | None]) -> None:
+    """Carry reports and time to the controller once, waiting for what is due next."""
+    wake_ns = min(controller.wake_at_ns, _hook_ns(controller, hooks))
+    for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
+        controller.take(report, now_ns=time.monotonic_ns())
+    now_ns = time.monotonic_ns()
+    controller.tick(now_ns=now_ns)
+    if controller.t0_ns:
+        why = on_turn((now_ns - controller.t0_ns) / NS_PER_S)
+        if why is not None:
+            controller.break_off(why, now_ns=now_ns)
 
 
 def _hook_ns(controller: Controller, hooks: Hooks) -> int:

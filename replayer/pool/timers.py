@@ -1,4 +1,4 @@
-"""The timers of one worker, woken on a grid: of half a millisecond, of a whole one while it is busy.
+"""The timers of one worker, woken on a grid of half a millisecond.
 
 Waking the loop for every due time costs four times as much CPU a send as waking it on a grid, and slows a target on the
 same machine (docs/performance.md); spinning would do worse. So whatever is due is called at the next point of the grid.
@@ -18,18 +18,14 @@ from typing import Any
 from replayer.pool.alarm import open_alarm
 
 GRID_NS = 500_000
-BUSY_POINTS = 2
-BUSY_CALLS = 6
-"""So many calls at once make the worker skip to every ``BUSY_POINTS``-th point: a twentieth less CPU a send at 15,000
-sends a second, since what is written and read together costs less."""
 SLICE_NS = 1_000_000
 """How long due calls may keep the loop from its sockets: a crowd that is due at one instant neither holds back its
 first connections until the last has been asked for, nor the answers that have come meanwhile."""
 PATIENCE_RATIO = 8
 """Calls that are later than so many slices get longer ones: an eighth of what they are late by, and at most as long as
 the sockets had before. Else a worker with more sockets than it can serve would begin nothing more, and end nothing."""
-_N_UNTIMED = 7
-"""Calls less one after which the clock is read: a power of two less one."""
+TOGETHER = 8
+"""So many calls are followed by ``after`` and a look at the clock."""
 
 Call = Callable[[Any, int], None]
 _Due = tuple[int, Call, Any]
@@ -40,7 +36,7 @@ class Timers:
     """Calls in order of their due times, never early, at most a grid step and the loop's lag late.
 
     Args:
-        after: called when the loop gets its turn again after some calls.
+        after: called after every few calls, and after the last before the loop gets its turn again.
     """
 
     __slots__ = ("_after", "_alarm", "_armed", "_calls", "_is_running", "_points", "_rested_ns")
@@ -92,14 +88,12 @@ class Timers:
                     break
         finally:
             self._is_running = False
-            if n_called:
+            if n_called % TOGETHER:
                 self._after()
             self._rested_ns = time.monotonic_ns()
         if not points:
             self._armed = 0
             self._alarm.unset()
-        elif n_called >= BUSY_CALLS:
-            self._arm(-(-points[0] // BUSY_POINTS) * BUSY_POINTS)
         else:
             self._arm(points[0])
 
@@ -112,9 +106,11 @@ class Timers:
         for due_ns, call, argument in calls:
             call(argument, due_ns)
             n_called += 1
-            if n_called & _N_UNTIMED == 0 and time.monotonic_ns() > until_ns:
-                self._keep(point, calls[n_called - n_before :])
-                break
+            if n_called % TOGETHER == 0:
+                self._after()
+                if time.monotonic_ns() > until_ns:
+                    self._keep(point, calls[n_called - n_before :])
+                    break
         return n_called - n_before
 
     def _keep(self, point: int, calls: list[_Due]) -> None:

@@ -50,11 +50,23 @@ class Inspection:
     in the latest bodies is kept, and equal bytes are not parsed again.
 
     Attributes:
+        good_text, good_items: the latest body in which nothing was found wrong, and how many items it has; None until
+            there is one.
         max_bytes: of the decoded body, which is known only now where it came encoded.
         has_warnings: a rules file demands something that is only warned of.
     """
 
-    __slots__ = ("_demands", "_may_err", "_root", "_seen", "_warned", "has_warnings", "max_bytes")
+    __slots__ = (
+        "_demands",
+        "_may_err",
+        "_root",
+        "_seen",
+        "_warned",
+        "good_items",
+        "good_text",
+        "has_warnings",
+        "max_bytes",
+    )
 
     def __init__(self, expectation: Expectation) -> None:
         self._root = _Place()
@@ -70,6 +82,8 @@ class Inspection:
         self.max_bytes = expectation.max_bytes
         self.has_warnings = bool(self._warned)
         self._seen: tuple[tuple[bytes, Framing, Finding], ...] = ()
+        self.good_text: bytes | None = None
+        self.good_items = 0
 
     def _placed(self, path: JsonPath) -> _Place:
         place = self._root
@@ -88,6 +102,8 @@ class Inspection:
         """Keep what was found in a body that is not large, instead of the one before the latest; return it."""
         if 0 < len(text) <= _KEPT_BYTES:
             self._seen = ((text, framing, finding), *self._seen[:1])
+            if framing is Framing.PLAIN and not (finding.mismatch or finding.warned):
+                self.good_text, self.good_items = text, finding.n_items
         return finding
 
     def mismatch(self, document: Any) -> str:

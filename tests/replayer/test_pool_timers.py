@@ -14,7 +14,7 @@ import uvloop
 from captures.units import NS_PER_MS
 from replayer.pool import timers as timers_module
 from replayer.pool.alarm import Alarm, DescriptorAlarm, LoopAlarm
-from replayer.pool.timers import GRID_NS, Timers
+from replayer.pool.timers import GRID_NS, TOGETHER, Timers
 
 MakeAlarm = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Alarm]
 KINDS = [
@@ -101,21 +101,35 @@ def test_earlier_call_set_later_is_not_kept_waiting(kind: MakeAlarm) -> None:
     on_loop(work())
 
 
-def test_what_was_called_together_is_followed_by_one_word(kind: MakeAlarm) -> None:
+@pytest.mark.parametrize(
+    ("n_calls", "n_together"),
+    [
+        (3, [3]),
+        # No second word where the last few are just as many as are called together.
+        (TOGETHER, [TOGETHER]),
+        (2 * TOGETHER + 1, [TOGETHER, TOGETHER, 1]),
+    ],
+)
+def test_few_calls_together_are_followed_by_one_word(kind: MakeAlarm, n_calls: int, n_together: list[int]) -> None:
     async def work() -> None:
-        told: list[str] = []
+        told: list[int] = []
+        words: list[list[int]] = []
         over = asyncio.Event()
 
         def after() -> None:
-            told.append("after")
-            over.set()
+            words.append(told.copy())
+            told.clear()
+            if sum(map(len, words)) == n_calls:
+                over.set()
 
         timers = Timers(asyncio.get_running_loop(), after)
         due_ns = (time.monotonic_ns() // GRID_NS + 10) * GRID_NS
-        for number in range(3):
-            timers.call_at(due_ns, lambda number, _due_ns: told.append(number), str(number))
+        for number in range(n_calls):
+            timers.call_at(due_ns, lambda number, _due_ns: told.append(number), number)
         await over.wait()
-        assert told == ["0", "1", "2", "after"]
+        await asyncio.sleep(0)
+        assert [number for word in words for number in word] == list(range(n_calls))
+        assert [len(word) for word in words] == n_together
         timers.close()
 
     on_loop(work())

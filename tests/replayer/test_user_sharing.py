@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from replayer.plan.codec import plan_from_bytes, plan_to_bytes
 from replayer.plan.records import Expectation, Extractor, Plan, RequestTemplate, Slot, SlotKind, Source, Step, StepKind
+from replayer.wire.heads import Head
 from tests.fakes_port import MS, FakeConnection, FakePort, Reply, plan_of, played, user_of
 
 _EXPECTED = Expectation(statuses=(200,), content_type=b"application/json", max_bytes=100)
@@ -82,3 +84,39 @@ def test_lag_of_sends_is_taken_when_they_are_written() -> None:
     meter.due_written(1_050 * MS)
     assert not meter.dues
     assert sum(meter.take_slot(0, {}, 0).lag.values()) == 3
+
+
+class Same(Reply):
+    """An answer whose head was seen before, as on the wire, where equal heads are one object."""
+
+    def to_head(self) -> Head:
+        return _head()
+
+
+@cache
+def _head() -> Head:
+    return Reply().to_head()
+
+
+def test_body_that_was_found_good_is_checked_without_a_budget_and_others_are_not() -> None:
+    expected = replace(_EXPECTED, required=(("tick",),), kinds=(4,))
+    bodies = iter([b'{"tick": 7}', b'{"tick": 7}', b"", b'{"tick": 8}', b'{"tick": 7}'])
+    port = FakePort(answer=lambda _data, _connection: Same(body=next(bodies)))
+    user = user_of(decoded(*(step(index, expectation=expected) for index in range(5))), port)
+    user._is_sampled = False
+    user.start(port.clock_ns)
+    port.play(1_015)
+    user._run.budget.left_ns = 0
+    port.play()
+    counts = user._run.meter.take_slot(0, {}, 0).counts
+    assert (counts["verify_eligible"], counts["verify_checked"]) == (5, 3)
+
+
+def test_nothing_is_good_before_something_was_looked_into() -> None:
+    expected = replace(_EXPECTED, required=(("tick",),), kinds=(4,))
+    port = FakePort(answer=lambda _data, _connection: Same(body=b""))
+    user = user_of(decoded(*(step(index, expectation=expected) for index in range(3))), port)
+    user._is_sampled = False
+    user.start(port.clock_ns)
+    port.play()
+    assert sum(user.script.recorders[0].measure.mismatches.values()) == 3
