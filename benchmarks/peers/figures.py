@@ -1,4 +1,8 @@
-"""Figures of this tool alone: what a second worker costs, how late sends are, how true its clock is, its memory."""
+"""Figures of this tool alone: what a second worker costs, how late sends are, how true its clock is, its memory.
+
+What a request costs by number of users stands beside what it costs wrk, since the kernel's part of it grows with the
+number of connections whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import recordings
+from benchmarks.peers import recordings, rivals
 from benchmarks.peers.ground import CLIENT_CORE, HOST, SERVER_CORE, Ground
 from captures.units import NS_PER_MS
 
@@ -95,7 +99,11 @@ def figures(ground: Ground, directory: Path) -> list[Figure]:
             "CPU of a request by number of users, closed loop, connecting included",
             (
                 *(Row(key=str(n), what=f"CPU of a request, {n:,} users", unit="µs") for n in FLAT),
+                *(Row(key=f"wrk {n}", what=f"wrk's, {n:,} connections", unit="µs") for n in FLAT),
                 Row(key="spread", what="the dearest ÷ the cheapest", unit="×"),
+                Row(key="wrk spread", what="wrk's dearest ÷ its cheapest", unit="×"),
+                *(Row(key=f"times {n}", what=f"a request ÷ wrk's, {n:,}", unit="×") for n in FLAT),
+                Row(key="flat", what="CPU of a request ÷ wrk's, 10 to 10,000 users, most ÷ least", unit="×", must=1.25),
             ),
             partial(_flat, ground, directory),
         ),
@@ -206,12 +214,18 @@ def _peak_kib(directory: Path, url: str, users: int, extra: tuple[str, ...]) -> 
 
 def _flat(ground: Ground, directory: Path) -> dict[str, float]:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    costs = {}
-    for users in FLAT:
-        if users < hard - 500:
-            summary = _closed(ground, directory, "--for", "8s", "--workers", "1", users=users)
-            costs[str(users)] = _cpu_us_per_request(summary)
-    return {**costs, "spread": max(costs.values()) / min(costs.values())}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    ours, theirs, times = {}, {}, {}
+    for n in [n for n in FLAT if n < hard - 500]:
+        theirs[f"wrk {n}"] = rivals.wrk_cpu_us(f"http://{HOST}:{ground.plain}/", n, 4)
+        ours[str(n)] = _cpu_us_per_request(_closed(ground, directory, "--for", "8s", "--workers", "1", users=n))
+        times[f"times {n}"] = ours[str(n)] / theirs[f"wrk {n}"]
+    found = {"spread": _spread(ours), "wrk spread": _spread(theirs), "flat": _spread(times)}
+    return {**ours, **theirs, **times, **found}
+
+
+def _spread(values: Mapping[str, float]) -> float:
+    return max(values.values()) / min(values.values())
 
 
 def _start(directory: Path) -> dict[str, float]:

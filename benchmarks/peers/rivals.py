@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def wrk(url: str, seconds: int) -> Call:
     """Wrk, C and epoll."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
     return Call(command, lambda text: float(_search(r"Requests/sec:\s+([\d.]+)", text)))
+
+
+def wrk_cpu_us(url: str, connections: int, seconds: int) -> float:
+    """Return what a request costs wrk with so many connections: nearly all of it is the kernel's work for them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url]
+    n = Call(command, lambda text: float(_search(r"(\d+) requests in", text))).run(ROOT, seconds * 5 + 60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / n * 1e6
 
 
 def hey(url: str, seconds: int) -> Call:
