@@ -41,6 +41,8 @@ MAX_HEAD_BYTES = 256 * 1024
 """nginx, node and Apache refuse heads above 8–32 KiB; eight times that is no browser's traffic."""
 
 _START = b"HTTP/1."
+_NO_PARTS: list[bytes] = []
+"""Of a body that is empty or over; nothing is added to it."""
 
 
 class Owner(Protocol):
@@ -72,7 +74,8 @@ class Http1Connection(asyncio.Protocol):
 
     Attributes:
         head: of the answer last received; interim ones (1xx) are passed over.
-        body: its body as sent, where the request asks for it, else empty; ``body_bytes`` counts it in any case.
+        body: its body as sent, where the request asks for it, else empty, until ``response_received`` returns;
+            ``body_bytes`` counts it in any case.
         events: reads the answer where it is an event stream, else None; no body is kept then.
         keeps_alive: whether the answer leaves the connection usable.
         is_alive: whether a request can still be written.
@@ -121,7 +124,7 @@ class Http1Connection(asyncio.Protocol):
         self.write: Callable[[bytes], None]
         self.unsent = b""
         self._parser: httptools.HttpResponseParser | None = None  # While a chunked body is read.
-        self._parts: list[bytes] = []
+        self._parts = _NO_PARTS
         self._buffer = b""  # A head that has not come whole.
         self._left = UNKNOWN_LENGTH  # Bytes of the body still to come, once the head is there and says so.
         self._received_ns = 0
@@ -190,9 +193,10 @@ class Http1Connection(asyncio.Protocol):
             self.events = None
             self.keeps_alive = head.keeps_alive
             self.body_bytes = head.length
-            self._parts = [data[-head.length :]] if request.keeps_body and head.length else []
+            self._parts = [data[-head.length :]] if request.keeps_body and head.length else _NO_PARTS
             self.is_busy = False
             self._owner.response_received(self, now_ns)
+            self._parts = _NO_PARTS  # Thousands of bodies that nobody reads any more would fill the caches.
             return
         self._received_ns = now_ns
         self.has_answer_bytes = True
@@ -337,7 +341,7 @@ class Http1Connection(asyncio.Protocol):
 
     def _fail(self, failure: str, end_ns: int) -> None:
         self.is_busy = self.is_alive = False
-        self._parts = []
+        self._parts = _NO_PARTS
         if self._transport is not None:
             self._transport.abort()
         self._owner.request_failed(self, failure, end_ns)
