@@ -10,7 +10,7 @@ demo: $(VENV)/.ready chromium ## Record a session of the demo in a browser, repl
 
 test: $(VENV)/.ready chromium servers ## Run the tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not process and not browser"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "process or browser"
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "process or browser"
 
 check: $(VENV)/.ready ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .
