@@ -100,13 +100,14 @@ def _of_processes() -> Iterator[Constant]:
     from analysis.verdict import LAG_FLOOR_MS, LAG_SHARE
     from replayer.pool.controller import Patience
     from replayer.pool.protocol import LEASE_RENEWAL_S, LEASE_S
-    from replayer.pool.timers import GRID_NS, SLICE_NS, TOGETHER
+    from replayer.pool.timers import FEW_CALLS, GRID_NS, SLICE_NS, TOGETHER
     from replayer.pool.worker import HEARTBEAT_S
 
     patience = Patience()
     yield Constant("lease", LEASE_S, "s", "a worker sends without hearing of its controller")
     yield Constant("lease-renewal", LEASE_RENEWAL_S, "s", "between two leases")
     yield Constant("timer-grid", GRID_NS / NS_PER_MS, "ms", "sends start on it, never early")
+    yield Constant("timer-few", FEW_CALLS, "sends", "due at one point of it, at most, are not kept waiting for it")
     yield Constant("sent-together", TOGETHER, "sends", "of those that are due, at most, before they are written")
     yield Constant("longest-slice", SLICE_NS / NS_PER_MS, "ms", "of due calls, before answers get their turn")
     yield Constant("heartbeat", HEARTBEAT_S * 1000, "ms", "of the loop; how late it is is the loop's lag")

@@ -1,7 +1,8 @@
 """The timers of one worker, woken on a grid of half a millisecond.
 
 Waking the loop for every due time costs four times as much CPU a send as waking it on a grid, and slows a target on the
-same machine (docs/performance.md); spinning would do worse. So whatever is due is called at the next point of the grid.
+same machine (docs/performance.md); spinning would do worse. So whatever is due is called at the next point of the grid;
+where that are few calls, when the last of them is due, so that what a worker with time to spare sends is not late.
 Calls that fall on one point stand in one list, and only the points are kept in a heap: setting a timer is appending to
 a list, however many users there are.
 """
@@ -24,6 +25,8 @@ first connections until the last has been asked for, nor the answers that have c
 PATIENCE_RATIO = 8
 """Calls that are later than so many slices get longer ones: an eighth of what they are late by, and at most as long as
 the sockets had before. Else a worker with more sockets than it can serve would begin nothing more, and end nothing."""
+FEW_CALLS = 8
+"""A point with more calls is called at its own time: it is close to that of the last of them."""
 TOGETHER = 8
 """So many calls are followed by ``after`` and a look at the clock."""
 
@@ -46,7 +49,7 @@ class Timers:
         self._alarm = open_alarm(loop, self._wake)
         self._calls: dict[int, list[_Due]] = {}  # by point of the grid
         self._points: list[int] = []  # a heap of those that have calls
-        self._armed = 0  # The point at which the alarm goes off; 0 where it does not.
+        self._armed = 0  # The point for which the alarm goes off; 0 where it does not.
         self._is_running = False
         self._rested_ns = 0  # When the loop got its turn.
 
@@ -69,8 +72,9 @@ class Timers:
         self._alarm.close()
 
     def _arm(self, point: int) -> None:
-        self._armed = max(1, point)
-        self._alarm.set(self._armed * GRID_NS)
+        self._armed = point
+        calls = self._calls[point]
+        self._alarm.set(point * GRID_NS if len(calls) > FEW_CALLS else max(map(_due_ns, calls)))
 
     def _wake(self) -> None:
         points = self._points
@@ -78,13 +82,14 @@ class Timers:
             return  # Closed in the meantime.
         self._is_running = True
         now_ns = time.monotonic_ns()
-        late_ns = now_ns - points[0] * GRID_NS
+        late_ns = now_ns - points[0] * GRID_NS  # Below 0 where few calls were waited for.
         until_ns = now_ns + max(SLICE_NS, min(late_ns // PATIENCE_RATIO, now_ns - self._rested_ns))
-        n_called = 0
+        n_called, last_point = 0, max(self._armed, now_ns // GRID_NS)
         try:
-            while points and points[0] * GRID_NS <= now_ns:
-                n_called += self._call_point(heapq.heappop(points), n_called, until_ns)
-                if time.monotonic_ns() > until_ns:
+            while points and points[0] <= last_point:
+                point = heapq.heappop(points)
+                n_called += self._call_point(point, n_called, now_ns, until_ns)
+                if point in self._calls or time.monotonic_ns() > until_ns:
                     break
         finally:
             self._is_running = False
@@ -97,13 +102,16 @@ class Timers:
         else:
             self._arm(points[0])
 
-    def _call_point(self, point: int, n_before: int, until_ns: int) -> int:
-        """Call what stands at a point; what there is no time for stays there. Return how many were called."""
+    def _call_point(self, point: int, n_before: int, now_ns: int, until_ns: int) -> int:
+        """Call what stands at a point; what is not due yet or has no time stays there. Return how many were called."""
         calls = self._calls.pop(point)
         if len(calls) > 1:
             calls.sort(key=_due_ns)
         n_called = n_before
         for due_ns, call, argument in calls:
+            if due_ns > now_ns:
+                self._keep(point, calls[n_called - n_before :])
+                break
             call(argument, due_ns)
             n_called += 1
             if n_called % TOGETHER == 0:

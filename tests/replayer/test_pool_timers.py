@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import uvloop
 from captures.units import NS_PER_MS
 from replayer.pool import timers as timers_module
 from replayer.pool.alarm import Alarm, DescriptorAlarm, LoopAlarm
-from replayer.pool.timers import GRID_NS, TOGETHER, Timers
+from replayer.pool.timers import FEW_CALLS, GRID_NS, TOGETHER, Timers
 
 MakeAlarm = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Alarm]
 KINDS = [
@@ -88,6 +89,81 @@ def test_call_may_set_calls_that_are_due_or_overdue(kind: MakeAlarm) -> None:
         timers.close()
 
     on_loop(work())
+
+
+class Noted:
+    """An alarm that a test lets go off, and a clock that it sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_ns = 10 * GRID_NS
+        self.due_ns = 0
+        self.wake: Callable[[], None]
+        monkeypatch.setattr(timers_module, "open_alarm", self._open)
+        monkeypatch.setattr(timers_module, "time", SimpleNamespace(monotonic_ns=lambda: self.now_ns))
+
+    def _open(self, _loop: object, wake: Callable[[], None]) -> Noted:
+        self.wake = wake
+        return self
+
+    def set(self, due_ns: int) -> None:
+        self.due_ns = due_ns
+
+    def unset(self) -> None:
+        self.due_ns = 0
+
+    def close(self) -> None:
+        pass
+
+    def go_off(self) -> None:
+        self.now_ns = self.due_ns
+        self.wake()
+
+
+def noted_timers(monkeypatch: pytest.MonkeyPatch) -> tuple[Timers, Noted]:
+    alarm = Noted(monkeypatch)
+    return Timers(None), alarm  # type: ignore[arg-type]  # it asks only the alarm
+
+
+def test_few_calls_do_not_wait_for_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, alarm = noted_timers(monkeypatch)
+    called: list[str] = []
+    start_ns = alarm.now_ns
+    timers.call_at(start_ns + 300_000, lambda name, _due_ns: called.append(name), "first")
+    timers.call_at(start_ns + 400_000, lambda name, _due_ns: called.append(name), "second")
+    timers.call_at(start_ns + GRID_NS + 1, lambda name, _due_ns: called.append(name), "third")
+    assert alarm.due_ns == start_ns + 300_000
+    alarm.go_off()
+    assert called == ["first"] and alarm.due_ns == start_ns + 400_000
+    alarm.go_off()
+    assert called == ["first", "second"] and alarm.due_ns == start_ns + GRID_NS + 1
+    alarm.go_off()
+    assert called == ["first", "second", "third"] and not alarm.due_ns
+
+
+def test_few_calls_that_are_close_are_called_together_when_the_last_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, alarm = noted_timers(monkeypatch)
+    called: list[int] = []
+    start_ns = alarm.now_ns + GRID_NS
+    timers.call_at(alarm.now_ns + 1, lambda _argument, _due_ns: None, None)  # While it waits the others are set.
+    for number in range(FEW_CALLS):
+        timers.call_at(start_ns + 1 + number * 1000, lambda number, _due_ns: called.append(number), number)
+    alarm.go_off()
+    assert alarm.due_ns == start_ns + 1 + (FEW_CALLS - 1) * 1000 and not called
+    alarm.go_off()
+    assert called == list(range(FEW_CALLS))
+
+
+def test_many_calls_wait_for_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers, alarm = noted_timers(monkeypatch)
+    called: list[int] = []
+    timers.call_at(alarm.now_ns + 1, lambda _argument, _due_ns: None, None)
+    for number in range(FEW_CALLS + 1):
+        timers.call_at(alarm.now_ns + GRID_NS + 1 + number, lambda number, _due_ns: called.append(number), number)
+    point_ns = alarm.now_ns + 2 * GRID_NS
+    alarm.go_off()
+    assert alarm.due_ns == point_ns and not called
+    alarm.go_off()
+    assert called == list(range(FEW_CALLS + 1))
 
 
 def test_earlier_call_set_later_is_not_kept_waiting(kind: MakeAlarm) -> None:
