@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from replayer.reach import Offers, Reach, TlsSettings
 from replayer.wire.connect import Dialer
+from replayer.wire.tls import RECORD_BYTES, TlsLayer
 from tests.fakes_server import Serve, answering, read_head, serving
 from tests.faults.tls import (
     Authority,
@@ -54,6 +57,57 @@ def test_answers_arrive_whole_over_tls(authority: Authority, size: int, version:
     context = server_context(authority, version=version)
     outcome = asked(answering(answer), context=context, tls=TlsSettings(ca_file=authority.ca_file))
     assert (outcome.status, outcome.body) == (200, b"x" * size)
+
+
+class _Room:
+    """A memory BIO that notes the most it held."""
+
+    def __init__(self, room: ssl.MemoryBIO) -> None:
+        self._room = room
+        self.most_bytes = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        n_bytes = self._room.write(data)
+        self.most_bytes = max(self.most_bytes, self._room.pending)
+        return n_bytes
+
+    @property
+    def pending(self) -> int:
+        return self._room.pending
+
+
+def test_what_comes_together_is_taken_in_pieces(authority: Authority) -> None:
+    """Each connection keeps the room for the most that it had to hold at once."""
+    pieces: list[bytes] = []
+
+    class App(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            pieces.append(data)
+
+    async def main() -> int:
+        to_server, from_server, written = ssl.MemoryBIO(), ssl.MemoryBIO(), list[bytes]()
+        server = server_context(authority).wrap_bio(to_server, from_server, server_side=True)
+        context = ssl.create_default_context(cafile=authority.ca_file)
+        handshake = asyncio.get_running_loop().create_future()
+        layer = TlsLayer(lambda _alpn: App(), context, "localhost", handshake)
+        layer.connection_made(SimpleNamespace(write=written.append, is_closing=lambda: False))
+        while not handshake.done():
+            to_server.write(b"".join(written))
+            written.clear()
+            with suppress(ssl.SSLWantReadError):
+                server.do_handshake()
+            layer.data_received(from_server.read())
+        to_server.write(b"".join(written))
+        server.do_handshake()
+        for number in range(10):
+            server.write(b"%d" % number * 16_000)
+        room = layer._incoming = _Room(layer._incoming)  # type: ignore[assignment]
+        layer.data_received(from_server.read())
+        return room.most_bytes
+
+    most_bytes = run(main)
+    assert b"".join(pieces) == b"".join(b"%d" % number * 16_000 for number in range(10))
+    assert 0 < most_bytes <= RECORD_BYTES
 
 
 def test_a_body_that_ends_with_the_tls_stream_is_complete(authority: Authority) -> None:
