@@ -103,7 +103,7 @@ def figures(ground: Ground, directory: Path) -> list[Figure]:
                 Row(key="spread", what="the dearest ÷ the cheapest", unit="×"),
                 Row(key="wrk spread", what="wrk's dearest ÷ its cheapest", unit="×"),
                 *(Row(key=f"times {n}", what=f"a request ÷ wrk's, {n:,}", unit="×") for n in FLAT),
-                Row(key="flat", what="CPU of a request ÷ wrk's, 10 to 10,000 users, most ÷ least", unit="×", must=1.25),
+                Row(key="flat", what="a request ÷ wrk's, most ÷ least", unit="×"),
             ),
             partial(_flat, ground, directory),
         ),
