@@ -193,7 +193,7 @@ class Pace:
 
     def note(self, took_ns: int, slip_ns: int) -> None:
         """Take a session that was played to its end."""
-        self._slip.ok(0, 0, slip_ns, 0)
+        self._slip.took(slip_ns)
         if self._on_time_ns:
             stretch_ns = took_ns * NS_PER_S // self._on_time_ns
-            self._stretch.ok(0, 0, stretch_ns, 0)
+            self._stretch.took(stretch_ns)

@@ -56,6 +56,23 @@ class Recorder:
         buckets = measure.service
         buckets[bucket] = buckets.get(bucket, 0) + 1
 
+    def took(self, ns: int) -> None:
+        """Count a time that was not planned, such as a gap: it is latency and service time in one.
+
+        A recorder takes either these or requests; what both times are is filled in when the second is over.
+        """
+        measure = self.measure
+        measure.ok += 1
+        us = ns // 1000
+        if us < 0:
+            us = 0
+        measure.latency_sum_us += us
+        if us > measure.latency_max_us:
+            measure.latency_max_us = us
+        bucket = _BUCKETS[us] if us < _N_TABLED else bucket_of(us)
+        buckets = measure.latency
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+
     def failed(self, failure: str, intended_ns: int, actual_ns: int, end_ns: int) -> None:
         """Count a failure; a timeout enters the latency series at its limit, others only their own histogram."""
         measure = self.measure
@@ -129,8 +146,8 @@ class Meter:
             dialed_ns: when the connection it got was asked for, 0 where it was there before.
         """
         connect_ns = sent_ns - max(since_ns, dialed_ns) if dialed_ns else 0
-        self._pool.ok(0, 0, sent_ns - since_ns - connect_ns, 0)
-        self._connect.ok(0, 0, connect_ns, 0)
+        self._pool.took(sent_ns - since_ns - connect_ns)
+        self._connect.took(connect_ns)
 
     def loop_late(self, late_ns: int) -> None:
         """Take how late one heartbeat of the event loop was."""
@@ -165,6 +182,9 @@ class Meter:
         for key, recorder in self._recorders.items():
             measure = recorder.measure
             if measure != empty:
+                if not measure.service:  # ``took``
+                    measure.service = measure.latency.copy()
+                    measure.service_sum_us, measure.service_max_us = measure.latency_sum_us, measure.latency_max_us
                 slot.measures[key] = measure
                 recorder.measure = Measure()
                 self._sum_up(slot, measure)

@@ -158,9 +158,9 @@ class PushMeter:
                 self._due.measure.ok += 1
             if self._gaps is not None:
                 away_ns = abs(gap_ns - self._push.gap_ns)
-                self._gaps.ok(0, 0, away_ns, 0)
+                self._gaps.took(away_ns)
             if gap_ns > self._stall_ns and self._stalls is not None:
-                self._stalls.ok(0, 0, gap_ns, 0)
+                self._stalls.took(gap_ns)
             if self._is_spread:
                 self._spread(heard, data, end_ns)
         if self._stamp is not None:
@@ -189,11 +189,11 @@ class PushMeter:
             return
         late_ns = end_ns + self._meter.pushes.wall_offset_ns - stamped_ns
         if self._relative is not None:
-            self._relative.ok(0, 0, self._least.above(late_ns, end_ns), 0)
+            self._relative.took(self._least.above(late_ns, end_ns))
         elif late_ns < -_AHEAD_NS:
             self._meter.count("push_stamps_ahead")
         elif self._stamped is not None:
-            self._stamped.ok(0, 0, max(0, late_ns), 0)
+            self._stamped.took(late_ns)
 
     def _take_echo(self, data: bytes, end_ns: int) -> None:
         assert self._echo is not None
@@ -212,7 +212,7 @@ class PushMeter:
             spared = (1 - min(1.0, self._push.gap_cv) ** 2) * min(silent_ns / self._push.gap_ns, 1.0)
             self._due.measure.due_milli -= round(1000 * spared)
         if silent_ns > self._stall_ns and self._stalls is not None:
-            self._stalls.ok(0, 0, silent_ns, 0)
+            self._stalls.took(silent_ns)
 
     def never(self, opened_ns: int, now_ns: int) -> None:
         """A socket is over that never received the kind although the recorded one did."""
@@ -222,7 +222,7 @@ class PushMeter:
         if self._due is not None:
             self._due.measure.due_milli += 1000 * silent_ns // self._push.due_ns
         if silent_ns > self._stall_ns and self._stalls is not None:
-            self._stalls.ok(0, 0, silent_ns, 0)
+            self._stalls.took(silent_ns)
 
     def settle(self, now_ns: int, start_ns: int) -> list[Broadcast]:
         """Count the live time up to now; return the broadcasts whose window is over.

@@ -189,3 +189,16 @@ def test_recorder_uses_the_buckets_of_the_histogram(latencies_us: list[int]) -> 
     assert measure.latency == measure.service == {bucket: 2 * n for bucket, n in expected.items()}
     assert measure.latency_sum_us == 2 * sum(latencies_us) and measure.latency_max_us == max(latencies_us)
     assert (slot.worker, slot.second) == (3, 7) and not meter.take_slot(8, {}, 0).measures
+
+
+def test_times_that_were_not_planned_are_latency_and_service_time_in_one() -> None:
+    meter = Meter(0)
+    gaps, requests = meter.recorder("ws.gap"), meter.recorder("http")
+    for us in (5_000, 70_000, -3):
+        gaps.took(us * 1000)
+    requests.ok(0, 2_000_000, 5_000_000, 10)
+    slot = meter.take_slot(0, {}, 0)
+    gap, request = slot.measures["ws.gap", ()], slot.measures["http", ()]
+    assert gap.ok == 3 and gap.latency == gap.service and len(gap.latency) == 3
+    assert (gap.latency_sum_us, gap.latency_max_us) == (gap.service_sum_us, gap.service_max_us) == (75_000, 70_000)
+    assert (request.latency_sum_us, request.service_sum_us) == (5_000, 3_000) and request.latency != request.service
