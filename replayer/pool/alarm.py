@@ -3,8 +3,8 @@
 The loop's own timers know whole milliseconds only, counted from when they are set, so that they are up to one
 millisecond late by themselves. Where the kernel has no timer descriptors (macOS), the loop's own do.
 
-Subtle: it calls when the loop has read what its sockets had. What is written then is written before they are read
-again, while a write among the reads would wait for the rest of them.
+Subtle: it calls when the loop has read what its sockets had, so that a batch of sends does not keep answers waiting
+that have come before it: their end is stamped where they are read.
 
 Source: timerfd_create(2); arming replaces what the descriptor had counted, so it need not be read.
 """

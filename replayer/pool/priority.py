@@ -3,7 +3,8 @@
 What it does runs in a thread with a higher nice value. The kernel lets a worker that wakes have the core at once then,
 instead of when the controller's slice is over: beside a worker that was busy for three fifths of the time, a process
 that used 12 ms four times a second kept it waiting 22 ms a second, in the batch class 20, at nice 5 or 10 it was 3.
-Next to workers that never rest it keeps a tenth of a core, so that leases are renewed in time.
+Next to a worker that never rests it keeps a quarter of a core, and it renews leases between what it merges, so that a
+machine with more busy workers than cores does not lose them.
 
 Subtle: a thread of its own, since Linux has nice values by thread and nobody without privileges may take one back; what
 the main thread starts, such as the commands of storms, inherits its own. Where nice values belong to processes (macOS),
@@ -20,18 +21,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
-NICE_STEPS = 10
-"""Above the workers' own: a tenth of their weight."""
+NICE_STEPS = 5
+"""Above the workers' own: a third of their weight."""
 _NICEST = 19
+"""What the kernel knows; more is cut off by setpriority(2) as well."""
 
-_T = TypeVar("_T")
-Calmly = Callable[[Callable[[], _T]], _T]
+Calmly = Callable[[Callable[[], None]], None]
 
 
 @contextlib.contextmanager
-def giving_way() -> Iterator[Calmly[None]]:
+def giving_way() -> Iterator[Calmly]:
     """Yield what calls a function in the thread that gives way, waits for it and passes on what it raises."""
     if sys.platform != "linux":
         yield _call

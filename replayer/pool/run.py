@@ -164,6 +164,8 @@ def _turn(controller: Controller, executor: Executor, hooks: Hooks, on_turn: Cal
     wake_ns = min(controller.wake_at_ns, _hook_ns(controller, hooks))
     for report in executor.reports(min(TURN_S, (wake_ns - time.monotonic_ns()) / NS_PER_S)):
         controller.take(report, now_ns=time.monotonic_ns())
+        if time.monotonic_ns() >= controller.wake_at_ns:
+            controller.tick(now_ns=time.monotonic_ns())  # Leases do not wait for what is to be merged.
     now_ns = time.monotonic_ns()
     controller.tick(now_ns=now_ns)
     if controller.t0_ns:

@@ -87,10 +87,10 @@ class Timers:
         n_called, last_point = 0, max(self._armed, now_ns // GRID_NS)
         try:
             while points and points[0] <= last_point:
-                point = heapq.heappop(points)
-                n_called += self._call_point(point, n_called, now_ns, until_ns)
-                if point in self._calls or time.monotonic_ns() > until_ns:
-                    break
+                n_before = n_called
+                n_called += self._call_point(heapq.heappop(points), n_before, now_ns, until_ns)
+                if n_called == n_before or time.monotonic_ns() > until_ns:
+                    break  # What is left of a point that was not waited for whole is not due, or there is no time.
         finally:
             self._is_running = False
             if n_called % TOGETHER:

@@ -54,7 +54,7 @@ class Steady:
 
 
 MIN_PERIOD_NS = 1_000_000
-"""The grid of the workers' timers: nothing is repeated faster."""
+"""Twice the grid of the workers' timers: nothing is repeated faster."""
 
 
 def steady_of(script: Script, *, ideal_ns: Sequence[int], needs: Sequence[Collection[int]], played_ns: int) -> Steady:

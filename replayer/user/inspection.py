@@ -18,7 +18,8 @@ from replayer.user.slots import Answer
 
 _SEARCHED_BYTES = 65_536
 _KEPT_BYTES = 65_536
-"""Of each of two bodies that an inspection keeps: sockets hear one broadcast while others hear the next."""
+"""Of each body that an inspection keeps: the latest two, since sockets hear one broadcast while others hear the next,
+and the latest that was good."""
 _NULL = JsonKind.NULL.value
 _PLAIN = _NULL | JsonKind.BOOLEAN.value | JsonKind.NUMBER.value | JsonKind.STRING.value
 

@@ -95,15 +95,16 @@ class Outcomes:
         inspection = request.inspection
         if inspection is not None:
             measure = request.recorder.measure
-            if inspection.good_text == connection.body:
+            run = self._run
+            left_ns = run.budget.left_ns
+            if left_ns > 0:  # Subtle: asked first, or good answers would be checked more often than wrong ones.
+                if inspection.good_text != connection.body:
+                    started_ns = run.clock()
+                    self._judge_answer(request, connection, end_ns)
+                    run.budget.left_ns = left_ns - (run.clock() - started_ns)  # Parsing alone is a third of it.
+                    return
                 measure.checked += 1
                 measure.items += inspection.good_items
-            elif (left_ns := self._run.budget.left_ns) > 0:
-                run = self._run
-                started_ns = run.clock()
-                self._judge_answer(request, connection, end_ns)
-                run.budget.left_ns = left_ns - (run.clock() - started_ns)  # Parsing alone is a third of it.
-                return
             measure.eligible += 1
         self._failures_in_row = 0
         request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)

@@ -250,7 +250,6 @@ class _Doorman(asyncio.Protocol):
         if self._attempt.task.cancelled() or not _is_same(peer, self._address):
             transport.abort()
             return
-        transport.set_write_buffer_limits(0)  # What is written goes at once, not when the loop has made its turn.
         protocol = self._above()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

@@ -52,7 +52,8 @@ class Owner(Protocol):
         """The connection can carry its first request."""
 
     def response_received(self, connection: Http1Connection, end_ns: int) -> None:
-        """The answer is complete; its facts are attributes of ``connection`` until the next ``send``."""
+        """The answer is complete; its facts are attributes of ``connection`` until the next ``send``, its body until
+        this returns."""
 
     def request_failed(self, connection: Http1Connection, failure: str, end_ns: int) -> None:
         """The request ended without a complete answer; the connection is gone or going."""
@@ -313,7 +314,7 @@ class Http1Connection(asyncio.Protocol):
         self.body_bytes += len(data)
         if self.events is not None:
             self._read_events(self.events, data)
-        elif self.request.keeps_body and data:
+        elif self.request.keeps_body and data and self.is_busy:  # Else it belongs to an answer that nobody asked for.
             self._parts.append(data)
 
     def _read_events(self, reader: EventReader, data: bytes) -> None:

@@ -88,17 +88,17 @@ class TlsLayer(asyncio.Protocol):
             return
         whole = memoryview(data)
         for at in range(0, len(data), RECORD_BYTES):
-            if self.is_closing():
+            if not self._take(whole[at : at + RECORD_BYTES]):
                 return
-            self._take(whole[at : at + RECORD_BYTES])
 
-    def _take(self, data: bytes | memoryview) -> None:
+    def _take(self, data: bytes | memoryview) -> bool:
+        """Take the next bytes of the stream; tell whether it goes on."""
         self._incoming.write(data)
         if self._app is None:
             self._shake_hands()
             if self._app is None:
-                return
-        self._read(self._app)
+                return not self._handshake.done()  # Else it failed.
+        return self._read(self._app)
 
     def eof_received(self) -> bool:
         self._incoming.write_eof()
@@ -200,26 +200,29 @@ class TlsLayer(asyncio.Protocol):
             self._app = self._choose(alpn)
             self._app.connection_made(self)  # type: ignore[arg-type]  # the part of a transport that the wire uses
 
-    def _read(self, app: asyncio.Protocol) -> None:
+    def _read(self, app: asyncio.Protocol) -> bool:
+        """Hand on what can be decrypted; tell whether the stream goes on."""
         incoming = self._incoming
         try:
             while True:
                 data = self._read_record(RECORD_BYTES)
                 if not data:
                     self._end(app)
-                    return
+                    return False
                 if self._keep_session is not None:
                     self._take_session()
                 app.data_received(data)
                 if not incoming.pending:  # Asking costs less than the exception that says so.
-                    return
+                    return True
         except ssl.SSLWantReadError:
             self._flush()  # A key update wants an answer (RFC 8446 §4.6.3).
+            return True
         except ssl.SSLZeroReturnError:
             self._end(app)
         except ssl.SSLError as exc:
             self._error = exc
             self.abort()
+        return False
 
     def _take_session(self) -> None:
         keep, self._keep_session = self._keep_session, None

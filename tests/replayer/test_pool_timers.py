@@ -153,6 +153,22 @@ def test_few_calls_that_are_close_are_called_together_when_the_last_is_due(monke
     assert called == list(range(FEW_CALLS))
 
 
+def test_calls_that_set_each_other_at_the_same_time_need_no_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd that begins at one instant: each arrival sets its first step and the next arrival."""
+    timers, alarm = noted_timers(monkeypatch)
+    called: list[int] = []
+
+    def arrive(number: int, due_ns: int) -> None:
+        called.append(number)
+        if number < 50:
+            timers.call_at(due_ns, arrive, number + 1)
+
+    timers.call_at(alarm.now_ns + 1, arrive, 0)
+    timers.call_at(alarm.now_ns + 2, lambda _argument, _due_ns: None, None)  # Not due with it, at the same point.
+    alarm.go_off()
+    assert called == list(range(51)) and alarm.due_ns == alarm.now_ns + 1
+
+
 def test_many_calls_wait_for_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     timers, alarm = noted_timers(monkeypatch)
     called: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import count
 
 from replayer.plan.codec import plan_from_bytes, plan_to_bytes
 from replayer.plan.records import Expectation, Extractor, Plan, RequestTemplate, Slot, SlotKind, Source, Step, StepKind
@@ -98,18 +99,21 @@ def _head() -> Head:
     return Reply().to_head()
 
 
-def test_body_that_was_found_good_is_checked_without_a_budget_and_others_are_not() -> None:
+def test_body_that_was_found_good_costs_no_budget_and_nothing_is_checked_without_one() -> None:
     expected = replace(_EXPECTED, required=(("tick",),), kinds=(4,))
-    bodies = iter([b'{"tick": 7}', b'{"tick": 7}', b"", b'{"tick": 8}', b'{"tick": 7}'])
+    good, other = b'{"tick": 7}', b'{"tick": 8}'
+    bodies = iter([good, good, good, other, good, other])
     port = FakePort(answer=lambda _data, _connection: Same(body=next(bodies)))
-    user = user_of(decoded(*(step(index, expectation=expected) for index in range(5))), port)
+    user = user_of(decoded(*(step(index, expectation=expected) for index in range(6))), port)
     user._is_sampled = False
+    looks = count(1)
+    user._run.clock = lambda: port.clock_ns + next(looks)  # Each look at the clock takes a nanosecond.
     user.start(port.clock_ns)
-    port.play(1_015)
-    user._run.budget.left_ns = 0
+    port.play(1_015)  # The first has been looked into.
+    user._run.budget.left_ns = 1  # Enough for one more that is to be looked into.
     port.play()
     counts = user._run.meter.take_slot(0, {}, 0).counts
-    assert (counts["verify_eligible"], counts["verify_checked"]) == (5, 3)
+    assert (counts["verify_eligible"], counts["verify_checked"]) == (6, 4)
 
 
 def test_nothing_is_good_before_something_was_looked_into() -> None:

@@ -110,10 +110,11 @@ def test_what_comes_together_is_taken_in_pieces(authority: Authority) -> None:
     assert 0 < most_bytes <= RECORD_BYTES
 
 
-def test_a_body_that_ends_with_the_tls_stream_is_complete(authority: Authority) -> None:
-    server = answering(b"HTTP/1.1 200 OK\r\n\r\nthe end", close=True)
+@pytest.mark.parametrize("body", [b"the end", b"x" * 50_000])  # one record, and several pieces
+def test_a_body_that_ends_with_the_tls_stream_is_complete(authority: Authority, body: bytes) -> None:
+    server = answering(b"HTTP/1.1 200 OK\r\n\r\n" + body, close=True)
     outcome = asked(server, context=server_context(authority), tls=TlsSettings(ca_file=authority.ca_file))
-    assert (outcome.body, outcome.keeps_alive) == (b"the end", False)
+    assert (outcome.body, outcome.keeps_alive) == (body, False)
 
 
 def test_certificates_are_verified_and_each_flaw_has_its_class(authority: Authority) -> None:
