@@ -18,8 +18,7 @@ from replayer.user.slots import Answer
 
 _SEARCHED_BYTES = 65_536
 _KEPT_BYTES = 65_536
-"""Of each body that an inspection keeps: the latest two, since sockets hear one broadcast while others hear the next,
-and the latest that was good."""
+"""Of each of two bodies that an inspection keeps: sockets hear one broadcast while others hear the next."""
 _NULL = JsonKind.NULL.value
 _PLAIN = _NULL | JsonKind.BOOLEAN.value | JsonKind.NUMBER.value | JsonKind.STRING.value
 
@@ -51,23 +50,11 @@ class Inspection:
     in the latest bodies is kept, and equal bytes are not parsed again.
 
     Attributes:
-        good_text, good_items: the latest body in which nothing was found wrong, and how many items it has; None until
-            there is one.
         max_bytes: of the decoded body, which is known only now where it came encoded.
         has_warnings: a rules file demands something that is only warned of.
     """
 
-    __slots__ = (
-        "_demands",
-        "_may_err",
-        "_root",
-        "_seen",
-        "_warned",
-        "good_items",
-        "good_text",
-        "has_warnings",
-        "max_bytes",
-    )
+    __slots__ = ("_demands", "_may_err", "_root", "_seen", "_warned", "has_warnings", "max_bytes")
 
     def __init__(self, expectation: Expectation) -> None:
         self._root = _Place()
@@ -83,8 +70,6 @@ class Inspection:
         self.max_bytes = expectation.max_bytes
         self.has_warnings = bool(self._warned)
         self._seen: tuple[tuple[bytes, Framing, Finding], ...] = ()
-        self.good_text: bytes | None = None
-        self.good_items = 0
 
     def _placed(self, path: JsonPath) -> _Place:
         place = self._root
@@ -92,7 +77,7 @@ class Inspection:
             place = place.keys.setdefault(key, _Place())
         return place
 
-    def known(self, text: bytes, framing: Framing) -> Finding | None:
+    def known(self, text: bytes, framing: Framing = Framing.PLAIN) -> Finding | None:
         """Return what was found in one of the latest bodies, None in another."""
         for seen, its_framing, finding in self._seen:
             if seen == text and its_framing is framing:
@@ -103,8 +88,6 @@ class Inspection:
         """Keep what was found in a body that is not large, instead of the one before the latest; return it."""
         if 0 < len(text) <= _KEPT_BYTES:
             self._seen = ((text, framing, finding), *self._seen[:1])
-            if framing is Framing.PLAIN and not (finding.mismatch or finding.warned):
-                self.good_text, self.good_items = text, finding.n_items
         return finding
 
     def mismatch(self, document: Any) -> str:

@@ -34,18 +34,9 @@ class Recorder:
 
     def ok(self, intended_ns: int, actual_ns: int, end_ns: int, n_bytes: int) -> None:
         """Count a success with its latency and service time."""
+        self.took(end_ns - intended_ns)
         measure = self.measure
-        measure.ok += 1
         measure.bytes_in += n_bytes
-        us = (end_ns - intended_ns) // 1000
-        if us < 0:
-            us = 0
-        measure.latency_sum_us += us
-        if us > measure.latency_max_us:
-            measure.latency_max_us = us
-        bucket = _BUCKETS[us] if us < _N_TABLED else bucket_of(us)
-        buckets = measure.latency
-        buckets[bucket] = buckets.get(bucket, 0) + 1
         us = (end_ns - actual_ns) // 1000
         if us < 0:
             us = 0
@@ -57,9 +48,9 @@ class Recorder:
         buckets[bucket] = buckets.get(bucket, 0) + 1
 
     def took(self, ns: int) -> None:
-        """Count a time that was not planned, such as a gap: it is latency and service time in one.
+        """Count a success that took so long since it was intended, or a time that nobody intended, such as a gap.
 
-        A recorder takes either these or requests; what both times are is filled in when the second is over.
+        A recorder that is told nothing else takes its latency for service time too, when the second is over.
         """
         measure = self.measure
         measure.ok += 1

@@ -98,13 +98,14 @@ class Outcomes:
             run = self._run
             left_ns = run.budget.left_ns
             if left_ns > 0:  # Subtle: asked first, or good answers would be checked more often than wrong ones.
-                if inspection.good_text != connection.body:
+                found = inspection.known(connection.body)
+                if found is None or found.mismatch or found.warned:
                     started_ns = run.clock()
                     self._judge_answer(request, connection, end_ns)
                     run.budget.left_ns = left_ns - (run.clock() - started_ns)  # Parsing alone is a third of it.
                     return
                 measure.checked += 1
-                measure.items += inspection.good_items
+                measure.items += found.n_items
             measure.eligible += 1
         self._failures_in_row = 0
         request.recorder.ok(connection.intended_ns, connection.actual_ns, end_ns, connection.body_bytes)
