@@ -13,7 +13,8 @@ from typing import Any
 
 from analysis.run import Run
 from analysis.series import STORMS
-from analysis.slots import SeriesKey, StepRecord
+from analysis.slots import SeriesKey
+from analysis.steplog import StepRecord
 
 EXAMPLES = 5
 """Of each class and route."""

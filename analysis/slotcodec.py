@@ -5,11 +5,10 @@ The body of a slot, fields by position; only ever appended to::
     [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps, broadcasts]
     measure: [name, labels, planned, ok, latency, service, failed, mismatched, errors, mismatches, latency_sum_us,
               latency_max_us, service_sum_us, service_max_us, bytes_in, eligible, checked, warnings, items, due_milli]
-    step:    [user, session, step, name, labels, intended_ns, actual_ns, end_ns, outcome, status, detail, request,
-              slots, recorded]
+    steps:   as of ``steplog``
     broadcast: [route, message, digest, first_ns, late_us]
 
-``labels`` and ``slots`` are flat lists key, value, key, value. Histograms and counts are maps as they are: unpack with
+``labels`` are a flat list key, value, key, value. Histograms and counts are maps as they are: unpack with
 ``strict_map_key=False``.
 """
 
@@ -17,12 +16,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.slots import Broadcast, Measure, SecondSlot, SeriesKey, StepRecord
+from analysis.earliersteps import is_rows, steps_from_rows
+from analysis.slots import Broadcast, Measure, SecondSlot, SeriesKey
+from analysis.steplog import StepLog, log_from_body, log_to_body, pairs
 
 _MEASURE_FIELDS = 20
-_STEP_FIELDS = 14
-_PLAIN_STEP_FIELDS = 11
-"""The evidence of a failure stands behind them."""
 
 
 def slot_to_body(slot: SecondSlot) -> list[Any]:
@@ -36,7 +34,7 @@ def slot_to_body(slot: SecondSlot) -> list[Any]:
         slot.counts,
         slot.gauges,
         slot.cpu_ns,
-        _steps_to_rows(slot.steps),
+        log_to_body(slot.steps),
         [list(broadcast) for broadcast in slot.broadcasts],
     ]
 
@@ -52,13 +50,13 @@ def slot_from_body(body: Any) -> SecondSlot:
         return SecondSlot(
             worker,
             second,
-            {(row[0], _pairs(row[1])): Measure(*row[2:_MEASURE_FIELDS]) for row in measures},
+            {(row[0], pairs(row[1])): Measure(*row[2:_MEASURE_FIELDS]) for row in measures},
             lag,
             loop,
             counts,
             gauges,
             cpu_ns,
-            _steps_from_rows(steps),
+            _steps_from(steps),
             [Broadcast(*row[: len(Broadcast._fields)]) for row in (body[9] if len(body) > 9 else ())],
         )
     except (TypeError, IndexError, KeyError) as exc:
@@ -90,47 +88,5 @@ def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
     ]
 
 
-def _steps_to_rows(steps: list[StepRecord]) -> list[list[Any]]:
-    """The labels of a series are one list, however many steps it has."""
-    labels = {series: [text for label in series[1] for text in label] for series in {step.series for step in steps}}
-    return [
-        [
-            step.user,
-            step.session,
-            step.step,
-            step.series[0],
-            labels[step.series],
-            step.intended_ns,
-            step.actual_ns,
-            step.end_ns,
-            step.outcome,
-            step.status,
-            step.detail,
-            step.request,
-            [text for slot in step.slots for text in slot] if step.slots else (),
-            step.recorded,
-        ]
-        for step in steps
-    ]
-
-
-def _steps_from_rows(rows: Any) -> list[StepRecord]:
-    known: dict[tuple[str, ...], SeriesKey] = {}
-    return [_step_from_row(row, known) for row in rows]
-
-
-def _step_from_row(row: Any, known: dict[tuple[str, ...], SeriesKey]) -> StepRecord:
-    """``known`` holds the series so far by name and labels."""
-    key = (row[3], *row[4])
-    series = known.get(key)
-    if series is None:
-        series = known[key] = (row[3], _pairs(row[4]))
-    record = StepRecord(row[0], row[1], row[2], series, *row[5:_PLAIN_STEP_FIELDS])
-    if len(row) >= _STEP_FIELDS and (row[_PLAIN_STEP_FIELDS] or row[_PLAIN_STEP_FIELDS + 1] or row[_STEP_FIELDS - 1]):
-        record.request, slots, record.recorded = row[_PLAIN_STEP_FIELDS:_STEP_FIELDS]
-        record.slots = _pairs(slots)
-    return record
-
-
-def _pairs(flat: list[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
+def _steps_from(body: Any) -> StepLog:
+    return StepLog(steps_from_rows(body)) if is_rows(body) else log_from_body(body)

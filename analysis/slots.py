@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analysis.steplog import StepLog
+
 # A series: its name and its sorted labels, e.g. ("http", (("kind", "api"), ("route", "GET /api/quotes"))).
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -56,30 +58,6 @@ class Measure:
     warnings: dict[str, int] = field(default_factory=dict)
     items: int = 0
     due_milli: int = 0
-
-
-@dataclass(slots=True)
-class StepRecord:
-    """One step as it was played, kept whole for sampled users and for the first failures.
-
-    Times are ns relative to the run's start. ``outcome`` is ``ok``, a failure class or ``mismatch_<kind>``.
-    ``detail`` says what was seen instead, already free of secrets. Of failures also: ``request`` as it was sent, with
-    the names of its slots; ``slots`` as (name, value), secrets replaced; ``recorded``, what the recording shows there.
-    """
-
-    user: int
-    session: int
-    step: int
-    series: SeriesKey
-    intended_ns: int
-    actual_ns: int
-    end_ns: int
-    outcome: str
-    status: int = 0
-    detail: str = ""
-    request: str = ""
-    slots: tuple[tuple[str, str], ...] = ()
-    recorded: str = ""
 
 
 class Broadcast(NamedTuple):
@@ -132,5 +110,5 @@ class SecondSlot:
     counts: dict[str, int] = field(default_factory=dict)
     gauges: dict[str, int] = field(default_factory=dict)
     cpu_ns: int = 0
-    steps: list[StepRecord] = field(default_factory=list)
+    steps: StepLog = field(default_factory=StepLog)
     broadcasts: list[Broadcast] = field(default_factory=list)

@@ -1,14 +1,11 @@
 """Second-slots as a run file holds them: the same as ``slotcodec``, packed for hours of them. Pure.
 
 Histograms are bytes, little-endian: two letters, how wide steps and counts are (``B`` 1, ``H`` 2, ``I`` 4, ``Q`` 8
-bytes), the lowest bucket in 8 bytes, the steps from bucket to bucket, the counts. An empty one is no bytes. Step
-records stand in columns, times as differences, series in a table; a column whose values are all the same holds it
-once::
+bytes), the lowest bucket in 8 bytes, the steps from bucket to bucket, the counts. An empty one is no bytes::
 
     [worker, second, measures, lag, loop, counts, gauges, cpu_ns, steps]
     measure: as of ``slotcodec``, its four histograms packed
-    steps:   [[name, labels] …, n, user, session, step, series, intended_ns, actual − intended, end − intended,
-              outcome, status, detail, request, slots, recorded]
+    steps:   as of ``steplog``
 
 Worked: the histogram {3: 1, 5: 2} is ``B B 03 00 00 00 00 00 00 00 02 01 02``.
 """
@@ -22,8 +19,10 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+from analysis.earliersteps import is_columns, steps_from_columns
 from analysis.slotcodec import slot_from_body, slot_to_body
-from analysis.slots import Buckets, SecondSlot, StepRecord
+from analysis.slots import Buckets, SecondSlot
+from analysis.steplog import StepLog
 
 _HISTOGRAMS = slice(4, 8)
 _MEASURES, _LAG, _LOOP, _STEPS = 2, 3, 4, 8
@@ -38,7 +37,6 @@ def slot_to_stored(slot: SecondSlot) -> list[Any]:
     for row in body[_MEASURES]:
         row[_HISTOGRAMS] = [packed(buckets) for buckets in row[_HISTOGRAMS]]
     body[_LAG], body[_LOOP] = packed(slot.lag), packed(slot.loop)
-    body[_STEPS] = _columns(slot.steps)
     return body
 
 
@@ -52,11 +50,13 @@ def slot_from_stored(body: Any) -> SecondSlot:
         for row in body[_MEASURES]:
             row[_HISTOGRAMS] = [unpacked(data) for data in row[_HISTOGRAMS]]
         body[_LAG], body[_LOOP] = unpacked(body[_LAG]), unpacked(body[_LOOP])
-        steps, body[_STEPS] = _steps(body[_STEPS]), []
+        earlier = StepLog(steps_from_columns(body[_STEPS])) if is_columns(body[_STEPS]) else None
     except (TypeError, IndexError, KeyError) as exc:
         raise ValueError(f"not a stored second-slot: {exc}") from exc
-    slot = slot_from_body(body)
-    slot.steps = steps
+    if earlier is None:
+        return slot_from_body(body)
+    slot = slot_from_body([*body[:_STEPS], []])
+    slot.steps = earlier
     return slot
 
 
@@ -105,53 +105,3 @@ def _little(values: array[int]) -> bytes:
     if sys.byteorder == "big":
         values.byteswap()
     return values.tobytes()
-
-
-def _columns(steps: list[StepRecord]) -> list[Any]:
-    series = list(dict.fromkeys(step.series for step in steps))
-    numbers = {key: number for number, key in enumerate(series)}
-    table = [[name, [text for label in labels for text in label]] for name, labels in series]
-    columns: list[list[Any]] = [
-        [step.user for step in steps],
-        [step.session for step in steps],
-        [step.step for step in steps],
-        [numbers[step.series] for step in steps],
-        [step.intended_ns for step in steps],
-        [step.actual_ns - step.intended_ns for step in steps],
-        [step.end_ns - step.intended_ns for step in steps],
-        [step.outcome for step in steps],
-        [step.status for step in steps],
-        [step.detail for step in steps],
-        [step.request for step in steps],
-        [[text for slot in step.slots for text in slot] for step in steps],
-        [step.recorded for step in steps],
-    ]
-    return [table, len(steps), *([column[0]] if _is_one(column) else column for column in columns)]
-
-
-def _is_one(column: list[Any]) -> bool:
-    return len(column) > 1 and all(value == column[0] for value in column)
-
-
-def _steps(stored: list[Any]) -> list[StepRecord]:
-    table, n, *columns = stored
-    series = [(name, tuple(zip(flat[::2], flat[1::2], strict=True))) for name, flat in table]
-    rows = zip(*(column if len(column) == n else column * n for column in columns), strict=True)
-    return [
-        StepRecord(
-            row[0],
-            row[1],
-            row[2],
-            series[row[3]],
-            row[4],
-            row[4] + row[5],
-            row[4] + row[6],
-            row[7],
-            row[8],
-            row[9],
-            row[10],
-            tuple(zip(row[11][::2], row[11][1::2], strict=True)) if row[11] else (),
-            row[12],
-        )
-        for row in rows
-    ]

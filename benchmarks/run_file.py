@@ -16,7 +16,8 @@ from random import Random
 from analysis.histogram import bucket_of
 from analysis.outputs import rebuild_outputs
 from analysis.run import RUN_FILE, Ended, RunEnd, open_run, read_run
-from analysis.slots import Measure, SecondSlot, StepRecord
+from analysis.slots import Measure, SecondSlot
+from analysis.steplog import StepLog, StepRecord
 from benchmarks.merge_slots import FACTS
 from replayer.user.meter import KEPT_STEPS
 
@@ -39,7 +40,7 @@ def a_second(random: Random, second: int, times: list[list[int]]) -> SecondSlot:
             measure.service_sum_us += us
     for name in ("lag", "loop"):
         setattr(slot, name, {bucket_of(int(200 * random.lognormvariate(0, 0.6))): 5 for _ in range(60)})
-    slot.steps = list(_steps(random, second))
+    slot.steps = StepLog(_steps(random, second))
     return slot
 
 

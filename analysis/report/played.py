@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from analysis.recorded import RecordedSession, RecordedStep
 from analysis.run import Run
-from analysis.slots import SeriesKey, StepRecord
+from analysis.slots import SeriesKey
+from analysis.steplog import StepRecord
 
 LEAST_STEPS = 3
 """A waterfall of fewer steps says nothing of a session."""

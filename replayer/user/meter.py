@@ -7,15 +7,15 @@ the buckets of the usual latencies stand in a table: looking one up costs a thir
 from __future__ import annotations
 
 from analysis.histogram import bucket_of
-from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
+from analysis.slots import Measure, SecondSlot, SeriesKey
+from analysis.steplog import StepRecord
 from replayer.failures import TIMEOUTS
 from replayer.user.pushes import Pushes
 
 KEPT_STEPS = 1_000
 """Whole records kept of one sampled user at most: a user that never rests would fill the run file."""
 KEPT_STEPS_PER_S = 500
-"""Whole records kept per worker and second at most: coding and storing one costs worker and controller 4 µs together,
-all at once when the second is handed over, and on one core nothing is sent meanwhile."""
+"""Whole records kept per worker and second at most: each costs the worker 3 µs, and 6 bytes of the run file."""
 KEPT_FAILURES = 5
 """Whole records kept per worker, series and failure class, besides those of sampled users."""
 _N_TABLED = 1 << 14

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from analysis.slots import StepRecord
+from analysis.steplog import StepRecord
 from analysis.verification import STATUS
 from replayer import failures
 from replayer.user.answers import decoded

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from analysis.recorded import PairingRule, Recorded, RecordedSession, RecordedStep
 from analysis.run import CaptureFacts, Ended, Run, RunEnd
-from analysis.slots import Measure, SecondSlot, SeriesKey, StepRecord
+from analysis.slots import Measure, SecondSlot, SeriesKey
+from analysis.steplog import StepRecord
 from tests.analysis.runs import a_run, measured
 from tests.analysis.synthetic_run import facts
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from random import Random
 
 from analysis.run import RUN_FILE, Run, RunEnd, open_run
-from analysis.slots import Measure, SecondSlot, StepRecord
+from analysis.slots import Measure, SecondSlot
+from analysis.steplog import StepRecord
 from tests.analysis.runs import FINISHED, QUOTES, REPLY, a_run, sessions
 from tests.analysis.synthetic_run import facts, record
 

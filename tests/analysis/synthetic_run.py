@@ -15,7 +15,8 @@ from analysis.histogram import bucket_of
 from analysis.outputs import write_outputs
 from analysis.recorded import PairingRule, Recorded, RecordedSession, RecordedStep
 from analysis.run import CaptureFacts, Ended, RunEnd, RunFacts, open_run
-from analysis.slots import Buckets, Measure, SecondSlot, SeriesKey, StepRecord
+from analysis.slots import Buckets, Measure, SecondSlot, SeriesKey
+from analysis.steplog import StepLog, StepRecord
 from analysis.thresholds import DEFAULTS, in_force, parse_threshold
 
 # route, kind, share of requests, median service time in µs
@@ -147,7 +148,7 @@ def slots(n_workers: int = 4, n_seconds: int = 97, seed: int = 1) -> Iterator[Se
     for second in range(n_seconds):
         for worker in range(n_workers):
             slot = _slot(random, worker, second)
-            slot.steps += [s for s in kept if s.end_ns // 10**9 == second and s.user % n_workers == worker]
+            slot.steps += StepLog(s for s in kept if s.end_ns // 10**9 == second and s.user % n_workers == worker)
             yield slot
 
 

@@ -10,7 +10,7 @@ import pytest
 from analysis.failures import EXAMPLES, failure_reports, failures_of
 from analysis.report.following import next_after_errors
 from analysis.run import open_run
-from analysis.slots import StepRecord
+from analysis.steplog import StepLog, StepRecord
 from tests.analysis.runs import FINISHED, QUOTES, a_run, a_slot, measured
 from tests.analysis.synthetic_run import facts
 from tests.commands import run_rushhour
@@ -39,7 +39,7 @@ def test_the_first_of_all_workers_are_kept_and_all_are_counted() -> None:
     slots = []
     for worker in range(2):
         slot = a_slot({QUOTES: measured(1.0, errors={"status_503": 40})}, worker=worker)
-        slot.steps = [a_failure(0.1 * number + 0.01 * worker, user=worker) for number in range(EXAMPLES)]
+        slot.steps = StepLog(a_failure(0.1 * number + 0.01 * worker, user=worker) for number in range(EXAMPLES))
         slots.append(slot)
     (group,) = failures_of(a_run(slots))
     assert (group.kind, group.route, group.count) == ("status_503", "GET /api/quotes", 80)
@@ -60,7 +60,7 @@ def test_mismatches_and_errors_of_one_route_stand_apart_the_most_frequent_first(
 
 def test_errors_prints_the_evidence_and_the_summary_holds_the_same(tmp_path: Path) -> None:
     slot = a_slot({QUOTES: measured(1.0, errors={"status_503": 1})})
-    slot.steps = [a_failure(2.5)]
+    slot.steps = StepLog([a_failure(2.5)])
     writer = open_run(tmp_path / "run", facts())
     writer.add(slot)
     writer.finish(FINISHED)

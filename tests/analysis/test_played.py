@@ -8,7 +8,7 @@ import pytest
 from analysis.recorded import MAX_STEPS, Recorded, RecordedSession, RecordedStep, within_budget
 from analysis.report.played import chosen_sessions, sessions_of
 from analysis.run import Run, open_run, read_run
-from analysis.slots import StepRecord
+from analysis.steplog import StepLog, StepRecord
 from tests.analysis.runs import FINISHED, a_run, a_slot
 from tests.analysis.synthetic_run import facts, recorded
 
@@ -28,7 +28,7 @@ def then(index: int, at_ms: int, series: tuple[str, tuple[tuple[str, str], ...]]
 
 def played(*steps: StepRecord, sessions: tuple[RecordedSession, ...] = ()) -> Run:
     slot = a_slot()
-    slot.steps = list(steps)
+    slot.steps = StepLog(steps)
     run = a_run([slot])
     run.recorded = Recorded(sessions=sessions)
     return run

@@ -14,7 +14,8 @@ from analysis.run import (
     prepare_directory,
     read_run,
 )
-from analysis.slots import SecondSlot, StepRecord
+from analysis.slots import SecondSlot
+from analysis.steplog import StepLog, StepRecord
 from captures.errors import CaptureError, ConfigError
 from tests.analysis.runs import FINISHED, QUOTES, a_run, a_slot, measured
 from tests.analysis.synthetic_run import facts, slots
@@ -63,7 +64,7 @@ def test_whole_steps_are_kept(tmp_path: Path) -> None:
     step = StepRecord(3, 0, 7, QUOTES, 10, 20, 30, "status_500", 500, "what was seen")
     slot = a_slot({QUOTES: measured(1.0)})
     slot.steps.append(step)
-    assert read_run(stored(tmp_path / "run", [slot])).whole.steps == [step]
+    assert read_run(stored(tmp_path / "run", [slot])).whole.steps == StepLog([step])
 
 
 def test_a_slot_that_comes_twice_is_stored_once(tmp_path: Path) -> None:

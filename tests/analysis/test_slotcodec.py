@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.slotcodec import slot_from_body, slot_to_body
-from analysis.slots import Broadcast, Measure, SecondSlot, StepRecord
+from analysis.slots import Broadcast, Measure, SecondSlot
+from analysis.steplog import StepLog, StepRecord
 
 counts = st.integers(0, 2**40)
 buckets = st.dictionaries(st.integers(0, 9000), st.integers(1, 10**6), max_size=4)
@@ -62,7 +63,7 @@ slots = st.builds(
     counts=names,
     gauges=names,
     cpu_ns=counts,
-    steps=st.lists(steps, max_size=2),
+    steps=st.lists(steps, max_size=3).map(StepLog),
     broadcasts=st.lists(broadcasts, max_size=2),
 )
 
@@ -89,8 +90,6 @@ def test_what_is_no_slot_is_refused(body: object) -> None:
 
 
 def test_a_body_of_an_earlier_version_with_fewer_fields_is_read() -> None:
-    step = StepRecord(1, 0, 3, ("http", ()), 10, 20, 30, "reset", 0, "after 0 bytes")
-    body = slot_to_body(SecondSlot(worker=1, second=2, measures={("http", ()): Measure(ok=3)}, steps=[step]))
-    body[2][0], body[8][0] = body[2][0][:18], body[8][0][:11]
+    body = slot_to_body(SecondSlot(worker=1, second=2, measures={("http", ()): Measure(ok=3)}))
+    body[2][0] = body[2][0][:18]
     assert slot_from_body(body[:9]) == slot_from_body(body)
-    assert slot_from_body(body[:9]).steps == [step]
