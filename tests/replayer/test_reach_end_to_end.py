@@ -45,8 +45,9 @@ def replayed(tmp_path: Path, url: str, *options: str, **env: str) -> subprocess.
     visit = tmp_path / "visit.rush"
     if not visit.exists():
         write_visit(visit)
-    always = ("--pacing", "asap", "--workers", "1", "--allow-lag", "--out", str(tmp_path / "run"))
-    done = run_rushhour("replay", str(visit), "--target", url, *always, *options, cwd=tmp_path, env=env)
+    always = ("--pacing", "asap", "--workers", "1", "--allow-lag", "--threshold", "http p95 < 5s")
+    out = ("--out", str(tmp_path / "run"))
+    done = run_rushhour("replay", str(visit), "--target", url, *always, *out, *options, cwd=tmp_path, env=env)
     assert "Traceback" not in done.stderr
     return done
 
