@@ -72,6 +72,9 @@ def figures(ground: Ground, directory: Path) -> list[Figure]:
                 Row(key="max", what="largest send lag", unit="ms"),
                 Row(key="rate", what="requests", unit="/s"),
                 Row(key="cpu", what="CPU of the worker", unit="of a core"),
+                Row(key="waited", what="of that worker, ready and without a core", unit="ms/s"),
+                Row(key="lost", what="what the machine took of that core from a loop just before", unit="ms/s"),
+                Row(key="swing", what="how unevenly that loop ran, p90 ÷ p10", unit="×"),
             ),
             partial(_lag, ground, directory),
         ),
@@ -157,13 +160,28 @@ def _workers(ground: Ground, directory: Path) -> dict[str, float]:
 
 def _lag(ground: Ground, directory: Path) -> dict[str, float]:
     closed = _closed(ground, directory, "--for", "4s", "--workers", "1", users=LAG_USERS)
+    lost, swing = _steadiness()
     half_per_s = closed["totals"]["ok"] / closed["duration_s"] / 2
     gap_ms = round(LAG_USERS / half_per_s * 1000)
     paced = _recorded(directory, 5_000 // gap_ms, gap_ms)
     flags = ("--users", str(round(half_per_s * gap_ms / 1000)), "--workers", "1", "--start-spread", "1s")
     summary = _replay(directory, paced, f"http://{HOST}:{ground.plain}", *flags)
     generator = summary["generator"]
-    return {**generator["lag_ms"], "rate": half_per_s, "cpu": generator["cpu_ratio"]}
+    return {
+        **generator["lag_ms"],
+        "rate": half_per_s,
+        "cpu": generator["cpu_ratio"],
+        "waited": generator["core_wait_ratio"] * 1000,
+        "lost": lost,
+        "swing": swing,
+    }
+
+
+def _steadiness() -> tuple[float, float]:
+    command = ["taskset", "-c", str(CLIENT_CORE), sys.executable, "-m", "benchmarks.peers.steadiness"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    lost, swing = map(float, told.stdout.split())
+    return lost, swing
 
 
 def _delay(directory: Path) -> dict[str, float]:
