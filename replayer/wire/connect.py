@@ -228,7 +228,7 @@ class Dialer:
             handshake,
             required="h2" if offers is Offers.HTTP2 else "",
             session=self._contexts.session(user, target, offers),
-            keep_session=self._contexts.keeper(user, target, offers),
+            keeper=self._contexts.keeper(user, target, offers),
         )
         if self._count is not None:
             handshake.add_done_callback(partial(_count_handshake, layer, self._count))

@@ -8,13 +8,54 @@ alone, so where HTTP and WebSockets offer different protocols, it may resume one
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from typing import Protocol
 
 from captures.errors import ConfigError
 from replayer.reach import Offers, TlsSettings
 from replayer.targets import TargetSpec
 
 _SessionKey = tuple[str, int, tuple[str, ...]]
+
+
+class SessionSource(Protocol):
+    """A connection whose handshake was a full one."""
+
+    def session(self) -> ssl.SSLSession | None:
+        """Return a copy of what can be resumed, if anything.
+
+        Subtle: a copy costs as much as 100 requests, and 7 KiB, since it holds the server's certificate.
+        """
+
+
+_Kept = dict[_SessionKey, ssl.SSLSession | SessionSource]
+
+
+class Keeper:
+    """Keeps for a user what one connection can be resumed by; copied when it is asked for, or the connection ends."""
+
+    __slots__ = ("_kept", "_key")
+
+    def __init__(self, kept: _Kept, key: _SessionKey) -> None:
+        self._kept = kept
+        self._key = key
+
+    def opened(self, source: SessionSource) -> None:
+        """Take note of a connection that has agreed on a new session."""
+        self._kept[self._key] = source
+
+    def closed(self, source: SessionSource) -> None:
+        """Keep the session of that connection, unless there is a later one or the user is over."""
+        if self._kept.get(self._key) is source:
+            _copy(self._kept, self._key, source)
+
+
+def _copy(kept: _Kept, key: _SessionKey, source: SessionSource) -> ssl.SSLSession | None:
+    session = source.session()
+    if session is None:
+        del kept[key]
+    else:
+        kept[key] = session
+    return session
 
 
 def open_context(settings: TlsSettings, alpn: tuple[str, ...]) -> ssl.SSLContext:
@@ -63,7 +104,7 @@ class TlsContexts:
     def __init__(self, settings: TlsSettings) -> None:
         self._settings = settings
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
-        self._sessions: dict[int, dict[_SessionKey, ssl.SSLSession]] = {}
+        self._kept: dict[int, _Kept] = {}
 
     def context(self, offers: Offers) -> ssl.SSLContext:
         """Return the context of an offer, made at the first call."""
@@ -73,19 +114,20 @@ class TlsContexts:
 
     def session(self, user: int, target: TargetSpec, offers: Offers) -> ssl.SSLSession | None:
         """Return what a user can resume with a target, if anything."""
-        return self._sessions.get(user, {}).get((target.host, target.port, offers.alpn))
+        kept, key = self._kept.get(user, {}), _key(target, offers)
+        found = kept.get(key)
+        return found if found is None or isinstance(found, ssl.SSLSession) else _copy(kept, key, found)
 
-    def keeper(self, user: int, target: TargetSpec, offers: Offers) -> Callable[[ssl.SSLSession], None] | None:
-        """Return what takes a new session of a user; None where nobody resumes: ``user`` below 0 is nobody."""
+    def keeper(self, user: int, target: TargetSpec, offers: Offers) -> Keeper | None:
+        """Return what keeps a new session of a user; None where nobody resumes: ``user`` below 0 is nobody."""
         if user < 0 or not self._settings.resumes:
             return None
-        key = (target.host, target.port, offers.alpn)
-
-        def keep(session: ssl.SSLSession) -> None:
-            self._sessions.setdefault(user, {})[key] = session
-
-        return keep
+        return Keeper(self._kept.setdefault(user, {}), _key(target, offers))
 
     def forget(self, user: int) -> None:
-        """Drop the sessions of a user that is over."""
-        self._sessions.pop(user, None)
+        """Drop the sessions of a user that is over; its connections may end later."""
+        self._kept.pop(user, {}).clear()
+
+
+def _key(target: TargetSpec, offers: Offers) -> _SessionKey:
+    return target.host, target.port, offers.alpn

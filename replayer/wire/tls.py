@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from replayer.wire.contexts import Keeper
+
 RECORD_BYTES = 16 * 1024
 """The most plaintext one read of OpenSSL returns: one record (RFC 8446 §5.1). No more is handed to it at once, since a
 memory BIO keeps, for as long as the connection lives, the room for all that it once held: 225 KiB in every connection
@@ -31,8 +33,8 @@ class TlsLayer(asyncio.Protocol):
         context, server_hostname, session: as for ``SSLContext.wrap_bio``.
         required: the ALPN protocol without which the handshake fails, "" for none.
         handshake: done when the handshake is, or set to the exception that ended it.
-        keep_session: given the session when the first application data has come, since with TLS 1.3 its tickets come
-            after the handshake (RFC 8446 §4.6.1); None where nobody resumes.
+        keeper: told of a full handshake when the first application data has come, since with TLS 1.3 the tickets come
+            after the handshake (RFC 8446 §4.6.1), and of the end of such a connection; None where nobody resumes.
     """
 
     __slots__ = (
@@ -41,7 +43,8 @@ class TlsLayer(asyncio.Protocol):
         "_error",
         "_handshake",
         "_incoming",
-        "_keep_session",
+        "_is_kept",
+        "_keeper",
         "_object",
         "_outgoing",
         "_read_record",
@@ -59,12 +62,13 @@ class TlsLayer(asyncio.Protocol):
         *,
         required: str = "",
         session: ssl.SSLSession | None = None,
-        keep_session: Callable[[ssl.SSLSession], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._choose = choose
         self._app: asyncio.Protocol | None = None
         self._handshake = handshake
-        self._keep_session = keep_session
+        self._keeper = keeper
+        self._is_kept = keeper is None  # Or nobody has to be told.
         self._required = required
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -106,6 +110,8 @@ class TlsLayer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self._keeper is not None and self._is_kept:
+            self._keeper.closed(self)
         if self._app is not None:
             self._app.connection_lost(self._error or exc)
         elif not self._handshake.done():
@@ -172,6 +178,10 @@ class TlsLayer(asyncio.Protocol):
         """Return how many encrypted bytes wait to be sent."""
         return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
 
+    def session(self) -> ssl.SSLSession | None:
+        """Return a copy of what a later connection can resume, if anything."""
+        return self._object.session
+
     def is_resumed(self) -> bool:
         """Tell whether the handshake resumed a session; only after the handshake."""
         return bool(self._object.session_reused)
@@ -209,8 +219,8 @@ class TlsLayer(asyncio.Protocol):
                 if not data:
                     self._end(app)
                     return False
-                if self._keep_session is not None:
-                    self._take_session()
+                if not self._is_kept:
+                    self._keep()
                 app.data_received(data)
                 if not incoming.pending:  # Asking costs less than the exception that says so.
                     return True
@@ -224,13 +234,12 @@ class TlsLayer(asyncio.Protocol):
             self.abort()
         return False
 
-    def _take_session(self) -> None:
-        keep, self._keep_session = self._keep_session, None
-        if keep is None or self._object.session_reused:
-            return  # What was resumed once can be resumed again; a copy of a session costs as much as 100 requests.
-        session = self._object.session
-        if session is not None:
-            keep(session)
+    def _keep(self) -> None:
+        self._is_kept = True
+        if self._object.session_reused:
+            self._keeper = None  # What was resumed once can be resumed again.
+        elif self._keeper is not None:
+            self._keeper.opened(self)
 
     def _end(self, app: asyncio.Protocol) -> None:
         if not app.eof_received():

@@ -13,6 +13,7 @@ import pytest
 
 from replayer.reach import Offers, Reach, TlsSettings
 from replayer.wire.connect import Dialer
+from replayer.wire.contexts import Keeper, TlsContexts
 from replayer.wire.tls import RECORD_BYTES, TlsLayer
 from tests.fakes_server import Serve, answering, read_head, serving
 from tests.faults.tls import (
@@ -281,3 +282,50 @@ def test_large_requests_and_several_answers_in_one_segment_are_whole(authority: 
     outcome = run(main)
     assert isinstance(outcome, Outcome)
     assert outcome.body == b"abcdef" and seen == [body] and GET.startswith(b"GET ")
+
+
+def test_a_connection_is_resumed_while_it_is_open(authority: Authority) -> None:
+    async def main() -> dict[str, int]:
+        reach = Reach(tls=TlsSettings(ca_file=authority.ca_file))
+        async with serving(answering(_OK), tls=server_context(authority)) as port, AskingWire(reach=reach) as wire:
+            for _ in range(3):
+                asker = wire.asker(target_at(port, scheme="https"), user=7)
+                _, connection = await asker.connected()
+                assert (await asker.asked(connection=connection)).status == 200
+            return wire.counts
+
+    assert run(main) == {"tls_full": 1, "tls_resumed": 2}
+
+
+class Source:
+    """A connection that counts how often its session is copied; there is none to be had."""
+
+    n_copies = 0
+
+    def session(self) -> ssl.SSLSession | None:
+        self.n_copies += 1
+        return None
+
+
+def test_a_session_is_copied_only_when_somebody_needs_it() -> None:
+    contexts, target = TlsContexts(TlsSettings()), target_at(443, scheme="https")
+
+    def opened(user: int) -> tuple[Keeper, Source]:
+        keeper, source = contexts.keeper(user, target, Offers.HTTP1), Source()
+        assert keeper is not None
+        keeper.opened(source)
+        return keeper, source
+
+    first, earlier = opened(1)
+    last, later = opened(1)
+    first.closed(earlier)
+    assert (earlier.n_copies, later.n_copies) == (0, 0)  # The later one is as good.
+    assert contexts.session(2, target, Offers.HTTP1) is None and contexts.session(1, target, Offers.HTTP2) is None
+    last.closed(later)
+    assert later.n_copies == 1
+    keeper, forgotten = opened(3)
+    contexts.forget(3)
+    keeper.closed(forgotten)
+    assert forgotten.n_copies == 0
+    _, asked = opened(4)
+    assert contexts.session(4, target, Offers.HTTP1) is None and asked.n_copies == 1
