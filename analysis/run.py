@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum, IntEnum
@@ -239,6 +239,10 @@ class _Frame(IntEnum):
     """A total as ``storedslots`` packs it; ``TOTAL`` is how earlier versions wrote one."""
 
 
+def _go_on() -> None:
+    """Rest not at all."""
+
+
 class RunWriter:
     """Stores a run as it happens; see ``open_run``."""
 
@@ -257,11 +261,16 @@ class RunWriter:
         """Store what the recording was like; without it there is nothing to hold the run against."""
         self._frames.append(_Frame.RECORDED, recorded.to_body())
 
-    def add(self, slot: SecondSlot) -> bool:
-        """Count a slot once per (worker, second); return False for one that was counted already."""
+    def add(self, slot: SecondSlot, rest: Callable[[], None] = _go_on) -> bool:
+        """Count a slot once per (worker, second); return False for one that was counted already.
+
+        Args:
+            rest: called between two pieces of the work.
+        """
         is_new = self._merge.add(slot)
         for total in self._merge.ripe():
-            self._store(total)
+            rest()
+            self._store(total, rest)
             self._n_totals += 1
             if self._n_totals % _SYNC_EVERY == 0:
                 self._frames.sync()
@@ -280,9 +289,10 @@ class RunWriter:
             self._store(total)
         self._frames.close()
 
-    def _store(self, total: Total) -> None:
-        keys = [number for key in total.keys for number in key]
-        self._frames.append(_Frame.STORED, [int(total.grain), keys, slot_to_stored(total.slot)])
+    def _store(self, total: Total, rest: Callable[[], None] = _go_on) -> None:
+        body = [int(total.grain), [number for key in total.keys for number in key], slot_to_stored(total.slot)]
+        rest()
+        self._frames.append(_Frame.STORED, body)
 
 
 def open_run(directory: Path, facts: RunFacts) -> RunWriter:

@@ -35,6 +35,7 @@ from replayer.options.run import ReplayOptions
 from replayer.pool.controller import Ending, Patience
 from replayer.pool.executors.local import WORKER_MAIN, LocalExecutor
 from replayer.pool.hooks import Hooks
+from replayer.pool.priority import Rests
 from replayer.pool.run import Outcome, run_workers
 from replayer.preparation import Prepared, announcements, assignments_of, facts_of, prepare
 from replayer.recorded import recorded_of
@@ -184,6 +185,7 @@ class _Stage:
         timings = [timing_of(script) for script in gathered.plan.scripts]
         self._n_users = arriving_by_worker(timings, gathered.populations, prepared.n_workers)
         self._n_ended: Counter[int] = Counter()
+        self._rest = Rests()
         self._writer: RunWriter | None = None
         self._view: LiveView | None = None
 
@@ -203,12 +205,14 @@ class _Stage:
     def add(self, slot: SecondSlot) -> None:
         if self._writer is not None and self._view is not None:
             try:
-                self._writer.add(slot)
+                self._writer.add(slot, self._rest)
             except ReplayError:
                 self.abandon()
                 raise
+            self._rest()
             self._view.update(slot)
             if self._page is not None:
+                self._rest()
                 self._page.update(slot)
         self._n_ended[slot.worker] += sum(slot.counts.get(name, 0) for name in _USER_ENDINGS)
 

@@ -6,6 +6,9 @@ that used 12 ms four times a second kept it waiting 22 ms a second, in the batch
 Next to a worker that never rests it keeps a quarter of a core, and it renews leases between what it merges, so that a
 machine with more busy workers than cores does not lose them.
 
+A worker that has lost the core to somebody who is ready to run gets it back when that one sleeps, or at the kernel's
+next tick, 4 ms later. So the controller also rests between its pieces: a worker waits for one of them, not for all.
+
 Subtle: a thread of its own, since Linux has nice values by thread and nobody without privileges may take one back; what
 the main thread starts, such as the commands of storms, inherits its own. Where nice values belong to processes (macOS),
 nothing is done.
@@ -19,6 +22,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +30,10 @@ NICE_STEPS = 5
 """Above the workers' own: a third of their weight."""
 _NICEST = 19
 """What the kernel knows; more is cut off by setpriority(2) as well."""
+
+REST_S = 0.001
+MOST_RESTS_PER_S = 100
+"""A tenth of the time: who merges the slots of many workers has no more of it."""
 
 Calmly = Callable[[Callable[[], None]], None]
 
@@ -47,3 +55,24 @@ def _give_way() -> None:
 
 def _call(call: Callable[[], None]) -> None:
     call()
+
+
+class Rests:
+    """Called between two pieces of work that can wait."""
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._until_s = 0.0
+        self._n_left = 0
+
+    def __call__(self) -> None:
+        """Rest, unless there were as many rests in this second as there may be."""
+        now_s = self._clock()
+        if now_s >= self._until_s:
+            self._until_s, self._n_left = now_s + 1, MOST_RESTS_PER_S
+        if self._n_left:
+            self._n_left -= 1
+            self._sleep(REST_S)

@@ -12,7 +12,7 @@ import pytest
 from replayer.load.storms import parse_storm
 from replayer.pool.executors.local import LocalExecutor
 from replayer.pool.hooks import Hooks
-from replayer.pool.priority import NICE_STEPS, giving_way
+from replayer.pool.priority import MOST_RESTS_PER_S, NICE_STEPS, REST_S, Rests, giving_way
 from replayer.pool.run import run_workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has nice values by thread")
@@ -63,3 +63,15 @@ def test_nice_value_that_somebody_chose_is_counted_from_and_has_an_end() -> None
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "19"
+
+
+def test_rests_between_pieces_take_a_tenth_of_the_time_at_most() -> None:
+    slept_s: list[float] = []
+    now_s = 7.0
+    rest = Rests(clock=lambda: now_s, sleep=slept_s.append)
+    for _ in range(2 * MOST_RESTS_PER_S):
+        rest()
+    assert slept_s == [REST_S] * MOST_RESTS_PER_S
+    now_s = 8.0
+    rest()
+    assert len(slept_s) == MOST_RESTS_PER_S + 1 and sum(slept_s[1:]) <= 0.1
