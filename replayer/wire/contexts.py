@@ -31,17 +31,24 @@ _Kept = dict[_SessionKey, ssl.SSLSession | SessionSource]
 
 
 class Keeper:
-    """Keeps for a user what one connection can be resumed by; copied when it is asked for, or the connection ends."""
+    """Keeps for a user what one connection can be resumed by.
 
-    __slots__ = ("_kept", "_key")
+    It is copied when it is asked for or the connection ends, or ``at_once``: what ends sockets ends many together, and
+    a storm is no time for copies.
+    """
 
-    def __init__(self, kept: _Kept, key: _SessionKey) -> None:
+    __slots__ = ("_at_once", "_kept", "_key")
+
+    def __init__(self, kept: _Kept, key: _SessionKey, *, at_once: bool) -> None:
         self._kept = kept
         self._key = key
+        self._at_once = at_once
 
     def opened(self, source: SessionSource) -> None:
         """Take note of a connection that has agreed on a new session."""
         self._kept[self._key] = source
+        if self._at_once:
+            _copy(self._kept, self._key, source)
 
     def closed(self, source: SessionSource) -> None:
         """Keep the session of that connection, unless there is a later one or the user is over."""
@@ -122,7 +129,8 @@ class TlsContexts:
         """Return what keeps a new session of a user; None where nobody resumes: ``user`` below 0 is nobody."""
         if user < 0 or not self._settings.resumes:
             return None
-        return Keeper(self._kept.setdefault(user, {}), _key(target, offers))
+        is_socket = offers is Offers.WEBSOCKET
+        return Keeper(self._kept.setdefault(user, {}), _key(target, offers), at_once=is_socket)
 
     def forget(self, user: int) -> None:
         """Drop the sessions of a user that is over; its connections may end later."""

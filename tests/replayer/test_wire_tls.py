@@ -310,8 +310,8 @@ class Source:
 def test_a_session_is_copied_only_when_somebody_needs_it() -> None:
     contexts, target = TlsContexts(TlsSettings()), target_at(443, scheme="https")
 
-    def opened(user: int) -> tuple[Keeper, Source]:
-        keeper, source = contexts.keeper(user, target, Offers.HTTP1), Source()
+    def opened(user: int, offers: Offers = Offers.HTTP1) -> tuple[Keeper, Source]:
+        keeper, source = contexts.keeper(user, target, offers), Source()
         assert keeper is not None
         keeper.opened(source)
         return keeper, source
@@ -329,3 +329,6 @@ def test_a_session_is_copied_only_when_somebody_needs_it() -> None:
     assert forgotten.n_copies == 0
     _, asked = opened(4)
     assert contexts.session(4, target, Offers.HTTP1) is None and asked.n_copies == 1
+    keeper, socket = opened(5, Offers.WEBSOCKET)
+    keeper.closed(socket)
+    assert socket.n_copies == 1  # Before it closed: a storm ends many at once.
