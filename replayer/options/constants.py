@@ -99,6 +99,7 @@ def _of_the_wire() -> Iterator[Constant]:
 def _of_processes() -> Iterator[Constant]:
     from analysis.verdict import LAG_FLOOR_MS, LAG_SHARE
     from replayer.pool.controller import Patience
+    from replayer.pool.priority import MOST_RESTS_PER_S, NICE_STEPS, REST_S
     from replayer.pool.protocol import LEASE_RENEWAL_S, LEASE_S
     from replayer.pool.timers import FEW_CALLS, GRID_NS, SLICE_NS, TOGETHER
     from replayer.pool.worker import HEARTBEAT_S
@@ -111,6 +112,9 @@ def _of_processes() -> Iterator[Constant]:
     yield Constant("sent-together", TOGETHER, "sends", "of those that are due, at most, before they are written")
     yield Constant("longest-slice", SLICE_NS / NS_PER_MS, "ms", "of due calls, before answers get their turn")
     yield Constant("heartbeat", HEARTBEAT_S * 1000, "ms", "of the loop; how late it is is the loop's lag")
+    yield Constant("controller-nice", NICE_STEPS, "steps", "the controller gives way to workers by (Linux)")
+    yield Constant("controller-rest", REST_S * 1000, "ms", "of the controller between pieces of its work")
+    yield Constant("controller-rests", MOST_RESTS_PER_S, "per s", "at most")
     yield Constant("ready-timeout", patience.ready_ns / NS_PER_S, "s", "from launch to ready workers")
     yield Constant("allowed-lag", LAG_FLOOR_MS, "ms", "of sends and loops at p99, or more by the next line")
     yield Constant("allowed-lag-share", LAG_SHARE, "ratio", "of the smallest latency limit in force")

@@ -11,7 +11,7 @@ next tick, 4 ms later. So the controller also rests between its pieces: a worker
 
 Subtle: a thread of its own, since Linux has nice values by thread and nobody without privileges may take one back; what
 the main thread starts, such as the commands of storms, inherits its own. Where nice values belong to processes (macOS),
-nothing is done.
+it only rests.
 
 Source: setpriority(2), "C library/kernel differences"; sched(7), "The nice value".
 """
