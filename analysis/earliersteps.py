@@ -43,7 +43,7 @@ def steps_from_rows(rows: Any) -> Iterator[StepRecord]:
 def steps_from_columns(stored: Any) -> Iterator[StepRecord]:
     """Yield the records of columns."""
     table, n, *columns = stored
-    series = [(name, pairs(flat)) for name, flat in table]
+    series = [(name, pairs(labels)) for name, labels in table]
     rows = zip(*(column if len(column) == n else column * n for column in columns), strict=True)
     for row in rows:
         at_ns, lag_ns, took_ns = row[4:7]

@@ -13,6 +13,7 @@ from typing import Any
 from analysis.histogram import merge_buckets
 from analysis.series import Distribution, Labels, is_selected
 from analysis.slots import Buckets, SeriesKey
+from analysis.steplog import flat, pairs
 
 MAX_STEPS = 50_000
 """Steps kept of all sessions together; a session is kept whole or not at all."""
@@ -137,9 +138,9 @@ def _step(row: list[int], series: list[SeriesKey]) -> RecordedStep:
 
 
 def _to_row(key: SeriesKey) -> list[Any]:
-    return [key[0], [text for label in key[1] for text in label]]
+    return [key[0], flat(key[1])]
 
 
 def _from_row(row: list[Any]) -> SeriesKey:
-    name, flat = row
-    return name, tuple(zip(flat[::2], flat[1::2], strict=True))
+    name, labels = row
+    return name, pairs(labels)

@@ -18,7 +18,7 @@ from typing import Any
 
 from analysis.earliersteps import is_rows, steps_from_rows
 from analysis.slots import Broadcast, Measure, SecondSlot, SeriesKey
-from analysis.steplog import StepLog, log_from_body, log_to_body, pairs
+from analysis.steplog import StepLog, flat, log_from_body, log_to_body, pairs
 
 _MEASURE_FIELDS = 20
 
@@ -66,7 +66,7 @@ def slot_from_body(body: Any) -> SecondSlot:
 def _measure_to_row(key: SeriesKey, measure: Measure) -> list[Any]:
     return [
         key[0],
-        [text for label in key[1] for text in label],
+        flat(key[1]),
         measure.planned,
         measure.ok,
         measure.latency,

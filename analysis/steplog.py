@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.slots import SeriesKey
 
-N_NUMBERS = 7
+_N_NUMBERS = 7
 _KIND = 3
 _Evidence = tuple[str, str, tuple[tuple[str, str], ...], str]
 _NONE: _Evidence = ("", "", (), "")
@@ -62,12 +62,12 @@ class _Part:
         self.evidence: dict[int, _Evidence] = {}
 
     def __len__(self) -> int:
-        return len(self.rows) // N_NUMBERS
+        return len(self.rows) // _N_NUMBERS
 
     def __iter__(self) -> Iterator[StepRecord]:
         kinds, evidence = list(self.kinds), self.evidence
         numbers = iter(self.rows)
-        rows = zip(*(numbers,) * N_NUMBERS, strict=True)
+        rows = zip(*(numbers,) * _N_NUMBERS, strict=True)
         for number, (user, session, step, kind, intended_ns, lag_ns, took_ns) in enumerate(rows):
             series, outcome, status = kinds[kind]
             yield StepRecord(
@@ -134,8 +134,6 @@ class StepLog:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StepLog) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # It grows.
-
     def __repr__(self) -> str:
         return f"StepLog({list(self)!r})"
 
@@ -144,10 +142,10 @@ def log_to_body(log: StepLog) -> list[list[Any]]:
     """Return a log as a list that msgpack can hold."""
     return [
         [
-            [[name, _flat(labels), outcome, status] for (name, labels), outcome, status in part.kinds],
+            [[name, flat(labels), outcome, status] for (name, labels), outcome, status in part.kinds],
             _swapped(part.rows).tobytes(),
             [
-                [number, detail, request, _flat(slots), recorded]
+                [number, detail, request, flat(slots), recorded]
                 for number, (detail, request, slots, recorded) in part.evidence.items()
             ],
         ]
@@ -172,8 +170,8 @@ def _part_from(kinds: Any, rows: Any, evidence: Any) -> _Part:
         ((name, pairs(labels)), outcome, status): number for number, (name, labels, outcome, status) in enumerate(kinds)
     }
     part.rows = _swapped(array("q", rows))
-    used = part.rows[_KIND::N_NUMBERS]
-    if len(part.rows) % N_NUMBERS or len(part.kinds) != len(kinds) or (used and not _is_within(used, len(kinds))):
+    used = part.rows[_KIND::_N_NUMBERS]
+    if len(part.rows) % _N_NUMBERS or len(part.kinds) != len(kinds) or (used and not _is_within(used, len(kinds))):
         raise ValueError("steps of no kind")
     part.evidence = {
         number: (detail, request, pairs(slots), recorded) for number, detail, request, slots, recorded in evidence
@@ -194,10 +192,11 @@ def _swapped(numbers: array[int]) -> array[int]:
     return numbers
 
 
-def _flat(texts: tuple[tuple[str, str], ...]) -> list[str]:
+def flat(texts: tuple[tuple[str, str], ...]) -> list[str]:
+    """Return pairs as ``key, value, key, value``."""
     return [text for pair in texts for text in pair]
 
 
-def pairs(flat: list[str]) -> tuple[tuple[str, str], ...]:
-    """Return ``key, value, key, value`` as pairs."""
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
+def pairs(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    """Reverse ``flat``."""
+    return tuple(zip(texts[::2], texts[1::2], strict=True))
